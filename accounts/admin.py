@@ -1,0 +1,104 @@
+"""Admin of people. A customer's own page shows identities and sessions; staff have Django's form."""
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Address, Customer, Identity, Session, Staff
+from miniback.core.admin import FactsOnly
+from miniback.core.crypto import keyed_hash
+
+
+class IdentityInline(FactsOnly, admin.TabularInline):
+    model = Identity
+    fields = ["platform", "app_id", "openid", "unionid", "created_at"]
+    extra = 0
+
+
+class SessionInline(FactsOnly, admin.TabularInline):
+    model = Session
+    fk_name = "user"
+    fields = ["device", "created_at", "rotated_at", "revoked_at"]
+    extra = 0
+
+
+class AddressInline(FactsOnly, admin.TabularInline):
+    model = Address
+    fields = ["recipient", "province", "city", "district", "is_default"]
+    extra = 0
+
+
+@admin.register(Customer)
+class CustomerAdmin(admin.ModelAdmin):
+    """Customers come from the platforms; staff may block them."""
+
+    list_display = ["id", "nickname", "masked_phone", "identity_count", "is_active", "date_joined"]
+    list_display_links = ["id", "nickname"]
+    list_filter = ["is_active"]
+    search_fields = ["nickname", "identities__openid"]
+    search_help_text = _("nickname, openid, a whole phone number or its last four digits")
+    ordering = ["-id"]
+    show_full_result_count = False
+    fields = ["nickname", "masked_phone", "is_active", "date_joined"]
+    readonly_fields = ["nickname", "masked_phone", "date_joined"]
+    inlines = [IdentityInline, SessionInline, AddressInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
+        queryset: QuerySet[Customer] = super().get_queryset(request)
+        return queryset.annotate(identity_count=Count("identities"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Customer], search_term: str
+    ) -> tuple[QuerySet[Customer], bool]:
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        if search_term.isdigit():
+            whole = keyed_hash(search_term, purpose="phone")
+            tail = keyed_hash(search_term, purpose="phone tail")
+            found |= queryset.filter(phone_hash=whole) | queryset.filter(phone_tail_hash=tail)
+        return found, may_repeat
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Customer | None = None) -> bool:
+        return False
+
+    @admin.display(description=_("phone"))
+    def masked_phone(self, customer: Customer) -> str:
+        return customer.masked_phone
+
+    @admin.display(description=_("identities"))
+    def identity_count(self, customer: Customer) -> int:
+        return int(getattr(customer, "identity_count", 0))
+
+
+@admin.register(Staff)
+class StaffAdmin(UserAdmin):
+    list_display = ["username", "email", "is_active", "is_superuser", "last_login"]
+    list_filter = ["is_active", "is_superuser", "groups"]
+    search_fields = ["username", "email"]
+    ordering = ["username"]
+    fieldsets = (
+        (None, {"fields": ("username", "password", "email")}),
+        (
+            _("Permissions"),
+            {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},
+        ),
+        (_("Important dates"), {"fields": ("last_login", "date_joined")}),
+    )
+    readonly_fields = ["last_login", "date_joined"]
+
+    def get_form(self, request: HttpRequest, obj: Staff | None = None, **kwargs: object) -> type[forms.ModelForm]:
+        """A username is what makes a user staff, so here it may not be empty."""
+        form = super().get_form(request, obj, **kwargs)
+        if "username" in form.base_fields:
+            form.base_fields["username"].required = True
+        return form
+
+    def save_model(self, request: HttpRequest, obj: Staff, form: forms.ModelForm, change: bool) -> None:
+        if not change:
+            obj.is_staff = True
+        super().save_model(request, obj, form, change)

@@ -1,0 +1,155 @@
+"""Login, sessions, `me/`, addresses."""
+
+from django.db.models import QuerySet
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from accounts import services
+from accounts.models import Address
+from accounts.serializers import (
+    AddressSerializer,
+    LoggedInSerializer,
+    LoginInput,
+    ProfileInput,
+    RefreshInput,
+    TokensSerializer,
+    UserSerializer,
+)
+from miniback.core.errors import NotFound
+from miniback.core.schema import describe, path_id
+
+
+class AuthViewSet(GenericViewSet):
+    """Sessions of a device."""
+
+    serializer_class = LoginInput
+
+    @describe(
+        "Log in",
+        request=LoginInput,
+        answers={200: LoggedInSerializer},
+        errors=[
+            services.LoginCodeInvalid,
+            services.LoginBlocked,
+            services.UserBlocked,
+            services.PlatformUnavailable,
+        ],
+        public=True,
+    )
+    @action(methods=["post"], detail=False, authentication_classes=[], permission_classes=[AllowAny])
+    def login(self, request: Request) -> Response:
+        """Send the code of `wx.login`. The first login makes the customer."""
+        form = LoginInput(data=request.data)
+        form.is_valid(raise_exception=True)
+        device = request.headers.get("User-Agent", "")
+        logged_in = services.log_in(**form.validated_data, device=device)
+        return Response(LoggedInSerializer(logged_in).data)
+
+    @describe(
+        "Refresh the tokens",
+        request=RefreshInput,
+        answers={200: TokensSerializer},
+        errors=[services.RefreshInvalid, services.RefreshSuperseded],
+        public=True,
+    )
+    @action(methods=["post"], detail=False, authentication_classes=[], permission_classes=[AllowAny])
+    def refresh(self, request: Request) -> Response:
+        """Each refresh token works once.
+
+        Of parallel requests one gets 200 and the others 409; using an old one later than a minute
+        ends the session.
+        """
+        form = RefreshInput(data=request.data)
+        form.is_valid(raise_exception=True)
+        access, refresh = services.refresh_session(form.validated_data["refresh"])
+        return Response({"access": access, "refresh": refresh})
+
+    @describe("Log out", answers={204: None})
+    @action(methods=["post"], detail=False)
+    def logout(self, request: Request) -> Response:
+        """End this device's session; its tokens stop working at once."""
+        services.end_session(request.auth)  # type: ignore[arg-type]
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MeViewSet(GenericViewSet):
+    serializer_class = UserSerializer
+
+    @describe("Read my profile", answers={200: UserSerializer})
+    def retrieve(self, request: Request) -> Response:
+        """The phone is masked."""
+        return Response(UserSerializer(request.user).data)
+
+    @describe(
+        "Change my profile", request=ProfileInput, answers={200: UserSerializer}, errors=[NotFound]
+    )
+    def update(self, request: Request) -> Response:
+        """Send both fields. `avatar` is the id of an upload of yours with the purpose `avatar`."""
+        form = ProfileInput(data=request.data)
+        form.is_valid(raise_exception=True)
+        user = services.change_profile(request.user, **form.validated_data)  # type: ignore[arg-type]
+        return Response(UserSerializer(user).data)
+
+
+class AddressViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
+    serializer_class = AddressSerializer
+    queryset = Address.objects.none()
+    lookup_value_regex = r"[0-9]{1,18}"
+
+    def get_queryset(self) -> QuerySet[Address]:
+        return Address.objects.for_customer(self.request.user)
+
+    @describe("List my addresses", answers={200: AddressSerializer(many=True)})
+    def list(self, request: Request) -> Response:
+        """Newest first."""
+        return super().list(request)
+
+    @describe(
+        "Read an address",
+        answers={200: AddressSerializer},
+        errors=[NotFound],
+        parameters=[path_id()],
+    )
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """One address of yours."""
+        return super().retrieve(request, pk)
+
+    @describe(
+        "Add an address",
+        request=AddressSerializer,
+        answers={201: AddressSerializer},
+        errors=[services.TooManyAddresses],
+    )
+    def create(self, request: Request) -> Response:
+        """The first becomes the default."""
+        return self._save(request, None, status.HTTP_201_CREATED)
+
+    @describe(
+        "Change an address",
+        request=AddressSerializer,
+        answers={200: AddressSerializer},
+        errors=[NotFound],
+        parameters=[path_id()],
+    )
+    def update(self, request: Request, pk: str) -> Response:
+        """Send the whole address. Orders that were placed keep the old one."""
+        return self._save(request, self.get_object(), status.HTTP_200_OK)
+
+    @describe(
+        "Delete an address", answers={204: None}, errors=[NotFound], parameters=[path_id()]
+    )
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Orders that were placed keep it."""
+        services.delete_address(self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _save(self, request: Request, address: Address | None, code: int) -> Response:
+        form = AddressSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        saved = services.save_address(request.user, address, **form.validated_data)  # type: ignore[arg-type]
+        return Response(AddressSerializer(saved).data, status=code)

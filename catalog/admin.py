@@ -1,0 +1,176 @@
+"""The catalogue desk: products with SKUs inline; stock moves by a change with a reason."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from catalog import services
+from catalog.models import (
+    Brand,
+    Category,
+    Product,
+    ProductOption,
+    ProductPicture,
+    ProductStatus,
+    Sku,
+    StockMovement,
+    StockMovementKind,
+    picture_url,
+)
+from miniback.core.admin import FactsOnly, yuan
+from miniback.core.errors import DomainError
+
+
+@admin.register(Category)
+class CategoryAdmin(admin.ModelAdmin):
+    list_display = ["name", "parent", "position", "is_visible"]
+    list_editable = ["position", "is_visible"]
+    list_select_related = ["parent"]
+    search_fields = ["name"]
+    autocomplete_fields = ["parent"]
+    ordering = ["parent__position", "position", "id"]
+
+
+@admin.register(Brand)
+class BrandAdmin(admin.ModelAdmin):
+    list_display = ["name"]
+    search_fields = ["name"]
+    ordering = ["name"]
+
+
+class ProductForm(forms.ModelForm):
+    class Meta:
+        model = Product
+        fields = ["category", "brand", "name", "subtitle", "cover", "detail_html", "status"]
+
+    def clean_detail_html(self) -> str:
+        return services.clean_html(self.cleaned_data["detail_html"])
+
+
+class SkuForm(forms.ModelForm):
+    """Stock is shown, and changed by a number of pieces: a typed total would undo orders placed meanwhile."""
+
+    stock_change = forms.IntegerField(
+        label=_("stock change"),
+        required=False,
+        min_value=-services.MAX_STOCK,
+        max_value=services.MAX_STOCK,
+        help_text=_("pieces to add, or to remove with a minus"),
+    )
+
+    class Meta:
+        model = Sku
+        fields = ["code", "options", "price_fen", "market_price_fen", "picture", "is_active"]
+
+
+class SkuInline(admin.TabularInline):
+    model = Sku
+    form = SkuForm
+    fields = [
+        "code",
+        "options",
+        "price_fen",
+        "market_price_fen",
+        "stock",
+        "stock_change",
+        "picture",
+        "is_active",
+    ]
+    readonly_fields = ["stock"]
+    extra = 0
+    can_delete = False
+
+
+class OptionInline(admin.TabularInline):
+    model = ProductOption
+    fields = ["name", "values", "position"]
+    extra = 0
+
+
+class PictureInline(admin.TabularInline):
+    model = ProductPicture
+    fields = ["picture", "position"]
+    extra = 0
+
+
+@admin.register(Product)
+class ProductAdmin(admin.ModelAdmin):
+    form = ProductForm
+    list_display = ["thumbnail", "name", "category", "price", "in_stock", "sales_count", "status"]
+    list_display_links = ["thumbnail", "name"]
+    list_filter = ["status", "in_stock", "category"]
+    list_select_related = ["category"]
+    search_fields = ["name", "skus__code"]
+    search_help_text = _("name or SKU code")
+    autocomplete_fields = ["category", "brand"]
+    ordering = ["-id"]
+    show_full_result_count = False
+    inlines = [OptionInline, SkuInline, PictureInline]
+    actions = ["put_on_sale", "take_off_sale"]
+    price = yuan("price_fen", _("price"))
+
+    @admin.display(description="")
+    def thumbnail(self, product: Product) -> str:
+        url = picture_url(product.cover.name)
+        return format_html('<img src="{}" width="40" height="40" alt="">', url) if url else "-"
+
+    def save_model(self, request: HttpRequest, obj: Product, form: forms.ModelForm, change: bool) -> None:
+        if not change:
+            obj.published_at = timezone.now()
+        super().save_model(request, obj, form, change)
+
+    def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        if formset.model is not Sku:
+            return
+        for sku_form in formset.forms:
+            if delta := sku_form.cleaned_data.get("stock_change"):
+                self._change_stock(request, sku_form.instance, delta)
+        services.refresh_product(form.instance.pk)
+
+    def _change_stock(self, request: HttpRequest, sku: Sku, delta: int) -> None:
+        is_first = not sku.movements.exists()
+        kind = StockMovementKind.INITIAL if is_first else StockMovementKind.ADJUST
+        note = str(_("by %(name)s") % {"name": request.user})
+        try:
+            with transaction.atomic():
+                services.adjust_stock(sku, delta=delta, note=note, kind=kind)
+        except DomainError as error:
+            self.message_user(request, f"{sku}: {error.detail}", messages.ERROR)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Product | None = None) -> bool:
+        """Orders refer to products; one that is no longer sold is taken off sale."""
+        return False
+
+    @admin.action(description=_("Put on sale"), permissions=["change"])
+    def put_on_sale(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
+        self._set_status(request, queryset, ProductStatus.ON_SALE)
+
+    @admin.action(description=_("Take off sale"), permissions=["change"])
+    def take_off_sale(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
+        self._set_status(request, queryset, ProductStatus.OFF_SALE)
+
+    def _set_status(
+        self, request: HttpRequest, queryset: QuerySet[Product], status: ProductStatus
+    ) -> None:
+        count = queryset.exclude(status=status).update(status=status)
+        text = ngettext("%d product changed.", "%d products changed.", count) % count
+        self.message_user(request, text)
+
+
+@admin.register(StockMovement)
+class StockMovementAdmin(FactsOnly, admin.ModelAdmin):
+    list_display = ["created_at", "sku", "kind", "delta", "reference", "note"]
+    list_filter = ["kind"]
+    list_select_related = ["sku"]
+    search_fields = ["sku__code", "reference"]
+    ordering = ["-id"]
+    show_full_result_count = False

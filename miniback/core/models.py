@@ -1,0 +1,175 @@
+"""Tables that serve every app: books, work with a due time, keys of requests, uploads."""
+
+import secrets
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db import models
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from miniback.core.fields import ExactCharField
+
+M = TypeVar("M", bound="DueModel")
+
+FIRST_RETRY = timedelta(seconds=15)
+LONGEST_RETRY = timedelta(hours=1)
+
+
+def random_id() -> str:
+    """22 characters that cannot be guessed (128 bits)."""
+    return secrets.token_urlsafe(16)
+
+
+class DueQuerySet(models.QuerySet[M]):
+    def claim(self, *, lease: timedelta, limit: int = 100) -> Iterator[M]:
+        """Yield rows that are due, each to one claimant only, until its lease ends.
+
+        A claim moves ``due_at`` into the future by one conditional UPDATE, so a claimant that dies
+        merely delays the row. Whoever settles it writes ``due_at`` again.
+        """
+        now = timezone.now()
+        for row in self.filter(due_at__lte=now).order_by("due_at", "pk")[:limit]:
+            until = timezone.now() + lease
+            mine = self.model._default_manager.filter(pk=row.pk, due_at=row.due_at)
+            if mine.update(due_at=until, attempts=F("attempts") + 1):
+                row.due_at = until
+                row.attempts += 1
+                yield row
+
+
+class DueModel(models.Model):
+    """A row that wants work: ``due_at`` says when, NULL that nothing is left to do."""
+
+    due_at = models.DateTimeField(_("due at"), null=True, blank=True, db_index=True)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    last_error = models.CharField(_("last error"), max_length=300, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def next_try_at(self, now: datetime) -> datetime:
+        """15 s, 30 s, 1 min ... up to an hour after ``now``, by the attempts made."""
+        wait = FIRST_RETRY * 2 ** min(max(self.attempts - 1, 0), 10)
+        return now + min(wait, LONGEST_RETRY)
+
+
+class AppendOnlyModel(models.Model):
+    """A row of a book: written once, never changed or deleted."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError(f"{self._meta.model_name} is append-only.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(f"{self._meta.model_name} is append-only.")
+
+
+class AppendOnlyQuerySet(models.QuerySet[Any]):
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise TypeError(f"{self.model._meta.model_name} is append-only.")
+
+    def delete(self) -> NoReturn:
+        raise TypeError(f"{self.model._meta.model_name} is append-only.")
+
+    def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> NoReturn:
+        raise TypeError(f"{self.model._meta.model_name} is append-only.")
+
+
+class OutboxMessage(DueModel):
+    """A call or message to the outside, written in the transaction that decided on it."""
+
+    topic = models.CharField(_("topic"), max_length=50)
+    event_key = ExactCharField(_("event key"), max_length=150, unique=True)
+    payload = models.JSONField(_("payload"))
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    done_at = models.DateTimeField(_("done at"), null=True, blank=True)
+
+    objects: ClassVar[Any] = DueQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("outbox message")
+        verbose_name_plural = _("outbox messages")
+
+    def __str__(self) -> str:
+        return self.event_key
+
+
+class JobLease(DueModel):
+    """When a background job runs next, and who runs it now."""
+
+    name = ExactCharField(_("name"), max_length=50, primary_key=True)
+    started_at = models.DateTimeField(_("started at"), null=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+
+    objects: ClassVar[Any] = DueQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("background job")
+        verbose_name_plural = _("background jobs")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IdempotencyKey(models.Model):
+    """A request that was carried out, and what it made."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    key = ExactCharField(max_length=64)
+    request_hash = models.CharField(max_length=64)
+    kind = models.CharField(max_length=50, blank=True)
+    object_id = models.CharField(max_length=50, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "key"], name="idempotencykey_once_per_user"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class UploadPurpose(models.TextChoices):
+    AVATAR = "avatar", _("avatar")
+    REVIEW = "review", _("review")
+    REFUND = "refund", _("refund")
+
+
+def upload_path(upload: "Upload", filename: str) -> str:
+    """The client's file name is never used."""
+    return f"uploads/{upload.id[:2]}/{upload.id}.{filename.rpartition('.')[2]}"
+
+
+class Upload(models.Model):
+    """A picture that a customer sent, decoded and encoded again by us."""
+
+    id = ExactCharField(primary_key=True, max_length=22, default=random_id, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="uploads", verbose_name=_("user")
+    )
+    purpose = models.CharField(_("purpose"), max_length=10, choices=UploadPurpose)
+    file = models.FileField(_("file"), upload_to=upload_path, max_length=200)
+    width = models.PositiveIntegerField(_("width in pixels"))
+    height = models.PositiveIntegerField(_("height in pixels"))
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("upload")
+        verbose_name_plural = _("uploads")
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def url(self) -> str:
+        return default_storage.url(self.file.name)

@@ -1,0 +1,102 @@
+"""Pages by keyset: any depth costs what the first page costs, and ties neither repeat nor end a list."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from miniback.core.errors import InvalidFields
+
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 50
+
+
+class KeysetPagination(BasePagination):
+    """``?cursor=&limit=`` over the view's ``ordering``: one column of the table, ties broken by id.
+
+    ``ordering`` is a name such as ``-sales_count``; rows may be objects or ``values()`` dicts, and
+    must contain the column and ``id``. The condition is written ``a < x OR (a = x AND id < y)``:
+    MariaDB makes no index range of ``(a, id) < (x, y)``.
+    """
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+    ) -> list[Any]:
+        ordering: str = getattr(view, "ordering", "-id")
+        self.column = ordering.removeprefix("-")
+        limit = _limit(request.query_params.get("limit"))
+        backwards = ordering.startswith("-")
+        by_id = "-id" if backwards else "id"
+        queryset = queryset.order_by(*dict.fromkeys([ordering, by_id]))
+        if cursor := request.query_params.get("cursor"):
+            queryset = queryset.filter(self._after(cursor, queryset, "lt" if backwards else "gt"))
+        rows = list(queryset[: limit + 1])
+        self.has_next = len(rows) > limit
+        self.page = rows[:limit]
+        return self.page
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response({"results": data, "next_cursor": self._next_cursor()})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "required": ["results", "next_cursor"],
+            "properties": {
+                "results": schema,
+                "next_cursor": {"type": "string", "nullable": True, "example": "WzUsNV0"},
+            },
+        }
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+        return [
+            {
+                "name": "cursor",
+                "in": "query",
+                "description": "`next_cursor` of the page before.",
+                "schema": {"type": "string"},
+            },
+            {"name": "limit", "in": "query", "description": "Rows a page.", "schema": limit},
+        ]
+
+    def _after(self, cursor: str, queryset: QuerySet[Any], than: str) -> Q:
+        value, row_id = self._decode(cursor, queryset)
+        if self.column == "id":
+            return Q(**{f"id__{than}": row_id})
+        further = Q(**{f"{self.column}__{than}": value})
+        return further | Q(**{self.column: value, f"id__{than}": row_id})
+
+    def _decode(self, cursor: str, queryset: QuerySet[Any]) -> tuple[Any, Any]:
+        """Read a cursor of ours; anything else is the client's mistake, whatever is in it."""
+        try:
+            value, row_id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            meta = queryset.model._meta
+            return meta.get_field(self.column).to_python(value), meta.pk.to_python(row_id)
+        except (ValueError, TypeError, RecursionError, ValidationError) as error:
+            raise InvalidFields(cursor=_("Use the next_cursor of the page before.")) from error
+
+    def _next_cursor(self) -> str | None:
+        if not self.has_next:
+            return None
+        last = self.page[-1]
+        read = last.__getitem__ if isinstance(last, dict) else lambda name: getattr(last, name)
+        key: Sequence[Any] = [read(self.column), read("id")]
+        packed = json.dumps(key, default=lambda moment: moment.isoformat(), separators=(",", ":"))
+        return urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+
+def _limit(raw: str | None) -> int:
+    if raw is None:
+        return DEFAULT_LIMIT
+    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw[:9]) <= MAX_LIMIT:
+        raise InvalidFields(limit=_("Ask for 1 to 50 rows."))
+    return int(raw)

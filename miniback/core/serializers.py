@@ -1,0 +1,54 @@
+"""Shapes of core's own resources, and number fields with bounds for every app."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from miniback.core.models import Upload, UploadPurpose
+from miniback.core.money import MAX_FEN
+
+MAX_ID = 2**63 - 1
+MAX_QUANTITY = 999
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """A JSON number, or ASCII digits in a query: not "1e3", not 1.0, not full-width digits."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("max_value", MAX_ID)
+        kwargs.setdefault("min_value", 0)
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> int:
+        is_number = isinstance(data, int) and not isinstance(data, bool)
+        if not is_number and not (isinstance(data, str) and data.isascii() and data.isdigit()):
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
+class IdField(StrictIntegerField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, **kwargs)
+
+
+class FenInputField(StrictIntegerField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_value=MAX_FEN, **kwargs)
+
+
+class QuantityField(StrictIntegerField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=MAX_QUANTITY, **kwargs)
+
+
+class UploadInput(serializers.Serializer):
+    file = serializers.FileField()
+    purpose = serializers.ChoiceField(choices=UploadPurpose)
+
+
+class UploadSerializer(serializers.ModelSerializer):
+    url = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = Upload
+        fields = ["id", "url", "width", "height"]

@@ -1,0 +1,28 @@
+"""The one table of background work: what runs, and how often. `manage.py run_jobs` runs it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from miniback.core import outbox
+from miniback.core.idempotency import forget_old_keys
+from miniback.core.leases import Job
+from orders.services.cancellation import CLOSE_PAYMENT, close_unpaid_orders
+from orders.services.notices import process_due_notices
+from orders.services.payment import check_due_payments, close_payment_by_number
+from orders.services.refunds import send_due_refunds
+
+OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {CLOSE_PAYMENT: close_payment_by_number}
+
+
+def deliver_outbox() -> None:
+    outbox.deliver(OUTBOX_HANDLERS)
+
+
+JOBS: Final = (
+    Job("deliver_outbox", deliver_outbox, every_seconds=2),
+    Job("process_due_notices", process_due_notices, every_seconds=5),
+    Job("check_due_payments", check_due_payments, every_seconds=5),
+    Job("send_due_refunds", send_due_refunds, every_seconds=3),
+    Job("close_unpaid_orders", close_unpaid_orders, every_seconds=10),
+    Job("forget_old_keys", forget_old_keys, every_seconds=3600),
+)

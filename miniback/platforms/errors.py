@@ -1,0 +1,44 @@
+"""What went wrong at a platform, by what the caller should do about it."""
+
+
+class PlatformError(Exception):
+    """``code`` is the platform's own, for logs and staff; customers never see it."""
+
+    def __init__(self, code: str, message: str = "") -> None:
+        self.code = code
+        super().__init__(f"{code} {message}".strip()[:300])
+
+
+class TryAgain(PlatformError):
+    """Nobody knows what happened: timeout, 5xx, busy, an answer that cannot be trusted.
+
+    Ask the platform by query, then repeat with the same number.
+    """
+
+
+class TokenExpired(PlatformError):
+    """Get a new access token and repeat once."""
+
+
+class LoginAgain(PlatformError):
+    """The customer's code is used up, expired or not for this app."""
+
+
+class CustomerBlocked(PlatformError):
+    """The platform refuses this customer for good."""
+
+
+class Misconfigured(PlatformError):
+    """A person must mend a key, an id or a permission; trying again is useless."""
+
+
+class Refused(PlatformError):
+    """The platform understood and said no, such as ORDERPAID or NOTENOUGH."""
+
+
+class NoSuchTrade(Refused):
+    """The platform does not know this number (yet)."""
+
+
+class NoticeRejected(PlatformError):
+    """A notice that is not from the platform, or not for us. Nothing was looked up or called."""

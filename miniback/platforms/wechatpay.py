@@ -1,0 +1,361 @@
+"""WeChat Pay API v3 in public-key mode: orders, refunds, notices.
+
+Follows the merchant documents of JSAPI payment (PLATFORMS B1-B9). Amounts are whole fen.
+"""
+
+import base64
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from miniback.platforms import http
+from miniback.platforms.errors import (
+    Misconfigured,
+    NoSuchTrade,
+    NoticeRejected,
+    PlatformError,
+    Refused,
+    TryAgain,
+)
+
+MAX_SKEW_SECONDS = 300
+SIGNATURE_SCHEME = "WECHATPAY2-SHA256-RSA2048"
+# Spelled without underscores: the platform writes them both ways.
+TRY_AGAIN = {"SYSTEMERROR", "BANKERROR", "FREQUENCYLIMITED", "RATELIMITEXCEEDED"}
+NO_SUCH_TRADE = {"ORDERNOTEXIST", "RESOURCENOTEXISTS"}
+MISCONFIGURED = {
+    "SIGNERROR", "NOAUTH", "APPIDMCHIDNOTMATCH", "MCHNOTEXISTS", "PARAMERROR", "OPENIDMISMATCH",
+}  # fmt: skip
+
+
+class Trade(NamedTuple):
+    """A payment as the platform tells it. Only ``state`` SUCCESS or REFUND means money came in."""
+
+    number: str  # out_trade_no
+    state: str
+    transaction_id: str
+    amount_fen: int
+    currency: str
+    app_id: str
+    mch_id: str
+    paid_at: datetime | None
+
+    @property
+    def is_paid(self) -> bool:
+        return self.state in {"SUCCESS", "REFUND"} and bool(self.transaction_id)
+
+
+class PlatformRefund(NamedTuple):
+    number: str  # out_refund_no
+    payment_number: str  # out_trade_no
+    platform_id: str
+    status: str  # SUCCESS, PROCESSING, ABNORMAL, CLOSED
+    amount_fen: int
+    currency: str
+
+
+class Notice(NamedTuple):
+    """A verified and decrypted notice; exactly one of ``trade`` and ``refund`` is there."""
+
+    id: str
+    event_type: str
+    trade: Trade | None
+    refund: PlatformRefund | None
+    mch_id: str
+
+
+class WeChatPayClient:
+    def __init__(
+        self,
+        *,
+        app_id: str,
+        mch_id: str,
+        api_v3_key: str,
+        serial: str,
+        private_key_pem: bytes,
+        public_key_id: str,
+        public_key_pem: bytes,
+        base_url: str,
+    ) -> None:
+        """Raises Misconfigured for a key that cannot be one."""
+        self.app_id, self.mch_id = app_id, mch_id
+        self._serial, self._public_key_id = serial, public_key_id
+        self._base_url = base_url
+        try:
+            private_key = load_pem_private_key(private_key_pem, password=None)
+            public_key = load_pem_public_key(public_key_pem)
+            self._cipher = AESGCM(api_v3_key.encode())
+        except (ValueError, TypeError) as error:
+            raise Misconfigured("BAD_KEY", str(error)) from error
+        if not isinstance(private_key, RSAPrivateKey) or not isinstance(public_key, RSAPublicKey):
+            raise Misconfigured("BAD_KEY", "not RSA")
+        self._private_key, self._public_key = private_key, public_key
+
+    # Orders
+
+    def create(
+        self,
+        *,
+        number: str,
+        amount_fen: int,
+        description: str,
+        openid: str,
+        notify_url: str,
+        expires_at: datetime,
+    ) -> str:
+        """Place a JSAPI order and return its prepay_id, good for two hours.
+
+        The same number with the same parameters gives a fresh prepay_id. Raises Refused
+        (ORDERPAID, ...), Misconfigured, or TryAgain when the outcome is unknown.
+        """
+        answer = self._call(
+            "POST",
+            "/v3/pay/transactions/jsapi",
+            {
+                "appid": self.app_id,
+                "mchid": self.mch_id,
+                "description": description,
+                "out_trade_no": number,
+                "time_expire": expires_at.isoformat(timespec="seconds"),
+                "notify_url": notify_url,
+                "amount": {"total": amount_fen, "currency": "CNY"},
+                "payer": {"openid": openid},
+            },
+        )
+        return _text(answer, "prepay_id")
+
+    def client_params(self, prepay_id: str) -> dict[str, str]:
+        """The five fields of ``wx.requestPayment``. Its success callback proves nothing."""
+        timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
+        package = f"prepay_id={prepay_id}"
+        return {
+            "timeStamp": timestamp,
+            "nonceStr": nonce,
+            "package": package,
+            "signType": "RSA",
+            "paySign": self._sign(self.app_id, timestamp, nonce, package),
+        }
+
+    def query(self, number: str) -> Trade:
+        """Raises NoSuchTrade, TryAgain."""
+        path = f"/v3/pay/transactions/out-trade-no/{number}?mchid={self.mch_id}"
+        return self._trade(self._call("GET", path))
+
+    def close(self, number: str) -> None:
+        """Make the order unpayable; may be repeated. Raises Refused with ORDERPAID if it is paid."""
+        path = f"/v3/pay/transactions/out-trade-no/{number}/close"
+        self._call("POST", path, {"mchid": self.mch_id})
+
+    # Refunds
+
+    def refund(
+        self,
+        *,
+        number: str,
+        payment_number: str,
+        amount_fen: int,
+        total_fen: int,
+        reason: str,
+        notify_url: str,
+    ) -> PlatformRefund:
+        """Ask for a refund. The answer is only acceptance; repeat with the same number, never a new one.
+
+        Raises Refused (NOTENOUGH, ...), or TryAgain when the outcome is unknown.
+        """
+        answer = self._call(
+            "POST",
+            "/v3/refund/domestic/refunds",
+            {
+                "out_trade_no": payment_number,
+                "out_refund_no": number,
+                "reason": reason,
+                "notify_url": notify_url,
+                "amount": {"refund": amount_fen, "total": total_fen, "currency": "CNY"},
+            },
+        )
+        return _refund(answer, status_key="status")
+
+    def query_refund(self, number: str) -> PlatformRefund:
+        """Raises NoSuchTrade, TryAgain."""
+        answer = self._call("GET", f"/v3/refund/domestic/refunds/{number}")
+        return _refund(answer, status_key="status")
+
+    # Notices
+
+    def parse_notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        """Verify and decrypt. Raises NoticeRejected and calls nobody: anyone can post here.
+
+        Whether number, amount, app and merchant are ours is for the caller to check.
+        """
+        self._verify(headers, body)
+        try:
+            message = json.loads(body.decode())
+            resource = message["resource"]
+            plain = self._cipher.decrypt(
+                resource["nonce"].encode(),
+                base64.b64decode(resource["ciphertext"], validate=True),
+                resource.get("associated_data", "").encode(),
+            )
+            content = json.loads(plain.decode())
+            is_refund = message["event_type"].startswith("REFUND.")
+            return Notice(
+                id=_text(message, "id"),
+                event_type=message["event_type"],
+                trade=None if is_refund else self._trade(content),
+                refund=_refund(content, status_key="refund_status") if is_refund else None,
+                mch_id=_text(content, "mchid"),
+            )
+        except (InvalidTag, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise NoticeRejected("BAD_RESOURCE", type(error).__name__) from error
+        except TryAgain as error:
+            raise NoticeRejected("BAD_RESOURCE", error.code) from error
+
+    # Signatures
+
+    def _sign(self, *lines: str) -> str:
+        message = "".join(f"{line}\n" for line in lines).encode()
+        return base64.b64encode(self._private_key.sign(message, PKCS1v15(), SHA256())).decode()
+
+    def _verify(self, headers: Mapping[str, str], body: bytes) -> None:
+        """The key is chosen by the message's own serial; the clock bounds replays."""
+        serial = headers.get("Wechatpay-Serial", "")
+        timestamp = headers.get("Wechatpay-Timestamp", "")
+        nonce = headers.get("Wechatpay-Nonce", "")
+        if serial != self._public_key_id:
+            raise NoticeRejected("UNKNOWN_SERIAL")
+        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+            raise NoticeRejected("BAD_TIMESTAMP")
+        if abs(time.time() - int(timestamp)) >= MAX_SKEW_SECONDS:
+            raise NoticeRejected("STALE_TIMESTAMP")
+        message = f"{timestamp}\n{nonce}\n".encode() + body + b"\n"
+        try:
+            # A probe (WECHATPAY/SIGNTEST/...) is not valid base64 of a signature and ends here.
+            signature = base64.b64decode(headers.get("Wechatpay-Signature", ""), validate=True)
+            self._public_key.verify(signature, message, PKCS1v15(), SHA256())
+        except (ValueError, InvalidSignature) as error:
+            raise NoticeRejected("BAD_SIGNATURE") from error
+
+    # HTTP
+
+    def _call(
+        self, method: str, path: str, payload: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        body = "" if payload is None else json.dumps(payload, ensure_ascii=False)
+        timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
+        signature = self._sign(method, path, timestamp, nonce, body)
+        fields = {
+            "mchid": self.mch_id,
+            "nonce_str": nonce,
+            "timestamp": timestamp,
+            "serial_no": self._serial,
+            "signature": signature,
+        }
+        listed = ",".join(f'{name}="{value}"' for name, value in fields.items())
+        answer = http.call(
+            method,
+            self._base_url + path,
+            body=body.encode() or None,
+            headers={
+                "Authorization": f"{SIGNATURE_SCHEME} {listed}",
+                "Accept": "application/json",
+                "Content-Type": "application/json",
+                "User-Agent": "miniback",
+                "Wechatpay-Serial": self._public_key_id,
+            },
+        )
+        if not 200 <= answer.status < 300:
+            raise _error(answer)
+        try:
+            self._verify(answer.headers, answer.body)
+            return _object(answer.body) if answer.body else {}
+        except NoticeRejected as error:
+            # A 2xx without a good signature is forged, or cut off on its way.
+            raise TryAgain("UNVERIFIED_ANSWER", error.code) from error
+
+    def _trade(self, content: dict[str, Any]) -> Trade:
+        # An unpaid order may come without an amount.
+        amount = content.get("amount") or {}
+        return Trade(
+            number=_text(content, "out_trade_no"),
+            state=_text(content, "trade_state"),
+            transaction_id=str(content.get("transaction_id") or ""),
+            amount_fen=_fen(amount.get("total", 0)),
+            currency=str(amount.get("currency", "CNY")),
+            app_id=_text(content, "appid"),
+            mch_id=_text(content, "mchid"),
+            paid_at=_moment(content.get("success_time")),
+        )
+
+
+def _error(answer: http.Answer) -> PlatformError:
+    """An error's body is unsigned: it may end a try, it never says that money moved."""
+    try:
+        content = _object(answer.body)
+    except TryAgain:
+        return TryAgain(f"HTTP_{answer.status}")
+    code, message = str(content.get("code", "")), str(content.get("message", ""))
+    plain = code.upper().replace("_", "")
+    if plain in NO_SUCH_TRADE:
+        return NoSuchTrade(plain, message)
+    if plain in MISCONFIGURED:
+        return Misconfigured(plain, message)
+    if plain in TRY_AGAIN or not plain or answer.status >= 500 or answer.status == 429:
+        return TryAgain(plain or f"HTTP_{answer.status}", message)
+    return Refused(plain, message) if answer.status >= 400 else TryAgain(f"HTTP_{answer.status}")
+
+
+def _refund(content: dict[str, Any], *, status_key: str) -> PlatformRefund:
+    amount = content.get("amount") or {}
+    return PlatformRefund(
+        number=_text(content, "out_refund_no"),
+        payment_number=_text(content, "out_trade_no"),
+        platform_id=_text(content, "refund_id"),
+        status=_text(content, status_key),
+        amount_fen=_fen(amount.get("refund")),
+        currency=str(amount.get("currency", "CNY")),
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise TryAgain("NOT_JSON") from error
+    if not isinstance(content, dict):
+        raise TryAgain("NOT_JSON")
+    return content
+
+
+def _text(content: dict[str, Any], name: str) -> str:
+    value = content.get(name)
+    if not isinstance(value, str) or not value:
+        raise TryAgain("BAD_ANSWER", f"no {name}")
+    return value
+
+
+def _fen(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TryAgain("BAD_ANSWER", "amount")
+    return value
+
+
+def _moment(value: Any) -> datetime | None:
+    if not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise TryAgain("BAD_ANSWER", "success_time") from error
+    if moment.tzinfo is None:
+        raise TryAgain("BAD_ANSWER", "success_time")
+    return moment

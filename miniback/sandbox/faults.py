@@ -1,0 +1,107 @@
+"""Misbehaviour on demand: `POST /faults/` names a target, a fault and how many times."""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+
+from miniback.sandbox.models import Fault
+
+View = Callable[..., HttpResponse]
+
+TARGETS = {
+    "wechat.login",
+    "wechat.token",
+    "wechatpay.order",
+    "wechatpay.query",
+    "wechatpay.close",
+    "wechatpay.refund",
+    "wechatpay.refund_query",
+    "wechatpay.notice",
+}
+# Faults of an answer. The first group stands in for processing, the second comes after it.
+INSTEAD = {"timeout_before", "http_500", "http_429", "errcode"}
+AFTERWARDS = {
+    "timeout_after", "http_500_after", "html", "empty", "cut_off", "unsigned", "redirect",
+    "wrong_signature",
+}  # fmt: skip
+# Faults of an operation, which the operation itself asks for.
+OF_NOTICES = {
+    "duplicate", "dropped", "delayed", "wrong_amount", "wrong_app_id", "wrong_mch_id",
+    "wrong_signature", "stale_timestamp", "probe", "not_success",
+}  # fmt: skip
+OF_OPERATIONS = {"notice_first", "abnormal", "not_enough"}
+ALL = INSTEAD | AFTERWARDS | OF_NOTICES | OF_OPERATIONS
+
+# Longer than any client should wait.
+HOLD_SECONDS = 8.0
+
+
+def take(target: str, kinds: set[str]) -> Fault | None:
+    """Use up one occasion of the oldest fault of ``target`` that is one of ``kinds``."""
+    for fault in Fault.objects.filter(target=target, fault__in=kinds, times__gt=0).order_by("id"):
+        if Fault.objects.filter(pk=fault.pk, times__gt=0).update(times=F("times") - 1):
+            return fault
+    return None
+
+
+def faulty(target: str) -> Callable[[View], View]:
+    """Let the faults of ``target`` come before or after a view."""
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if fault := take(target, INSTEAD):
+                return _instead(fault)
+            response = view(request, *args, **kwargs)
+            if fault := take(target, AFTERWARDS):
+                return _afterwards(fault, response)
+            return response
+
+        return wrapper
+
+    return decorate
+
+
+def _instead(fault: Fault) -> HttpResponse:
+    match fault.fault:
+        case "timeout_before":
+            time.sleep(fault.options.get("seconds", HOLD_SECONDS))
+            return HttpResponse(status=504)
+        case "http_429":
+            body = {"code": "FREQUENCY_LIMITED", "message": "slow down"}
+            return JsonResponse(body, status=429)
+        case "errcode":
+            code = fault.options.get("errcode", -1)
+            return JsonResponse({"errcode": code, "errmsg": f"system error rid: {fault.pk:08x}"})
+        case _:
+            return JsonResponse({"code": "SYSTEM_ERROR", "message": "try again"}, status=500)
+
+
+def _afterwards(fault: Fault, response: HttpResponse) -> HttpResponse:
+    signature = "Wechatpay-Signature"
+    match fault.fault:
+        case "timeout_after":
+            time.sleep(fault.options.get("seconds", HOLD_SECONDS))
+        case "http_500_after":
+            return JsonResponse({"code": "SYSTEM_ERROR", "message": "try again"}, status=500)
+        case "html":
+            return HttpResponse("<html><body>502 Bad Gateway</body></html>")
+        case "empty":
+            return HttpResponse(b"")
+        case "redirect":
+            return HttpResponseRedirect("/ledger/")
+        case "unsigned":
+            for name in [name for name in response.headers if name.startswith("Wechatpay-")]:
+                del response[name]
+        case "wrong_signature":
+            if signature in response:
+                response[signature] = response[signature][::-1].lstrip("=") + "=="
+        case "cut_off":
+            whole = response.content
+            response["Content-Length"] = str(len(whole) + 20)
+            response["Connection"] = "close"
+    return response

@@ -1,0 +1,98 @@
+"""The platforms' own books."""
+
+from typing import Any
+
+from django.db import models
+
+
+class Person(models.Model):
+    """Somebody with a phone. ``unionid`` is empty for an app that is bound to no open platform."""
+
+    openid = models.CharField(max_length=128, unique=True)
+    unionid = models.CharField(max_length=128, blank=True)
+    name = models.CharField(max_length=50, blank=True)
+
+
+class LoginCode(models.Model):
+    """What ``wx.login`` gave: good once, for five minutes."""
+
+    code = models.CharField(max_length=64, unique=True)
+    person = models.ForeignKey(Person, models.CASCADE)
+    made_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+
+class StableToken(models.Model):
+    token = models.CharField(max_length=512, unique=True)
+    made_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+
+
+class Trade(models.Model):
+    """An order at WeChat Pay: NOTPAY, SUCCESS, REFUND or CLOSED."""
+
+    out_trade_no = models.CharField(max_length=32, unique=True)
+    # The request as it came: the same number with other parameters is refused.
+    request = models.JSONField()
+    amount_fen = models.BigIntegerField()
+    openid = models.CharField(max_length=128)
+    notify_url = models.CharField(max_length=500)
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=10, default="NOTPAY")
+    transaction_id = models.CharField(max_length=32, unique=True, null=True)
+    paid_at = models.DateTimeField(null=True)
+    made_at = models.DateTimeField()
+
+
+class Prepay(models.Model):
+    prepay_id = models.CharField(max_length=64, unique=True)
+    trade = models.ForeignKey(Trade, models.CASCADE, related_name="prepays")
+    ends_at = models.DateTimeField()
+
+
+class Refund(models.Model):
+    """PROCESSING, SUCCESS, ABNORMAL or CLOSED; ``settles_at`` is when the bank is done."""
+
+    out_refund_no = models.CharField(max_length=64, unique=True)
+    trade = models.ForeignKey(Trade, models.CASCADE, related_name="refunds")
+    request = models.JSONField()
+    refund_id = models.CharField(max_length=32, unique=True)
+    amount_fen = models.BigIntegerField()
+    notify_url = models.CharField(max_length=500, blank=True)
+    status = models.CharField(max_length=12, default="PROCESSING")
+    outcome = models.CharField(max_length=12, default="SUCCESS")
+    settles_at = models.DateTimeField()
+    made_at = models.DateTimeField()
+    succeeded_at = models.DateTimeField(null=True)
+
+
+class Notification(models.Model):
+    """A notice to the shop, repeated until it answers 200 or 204. ``due_at`` NULL: no more tries."""
+
+    id = models.CharField(primary_key=True, max_length=36)
+    url = models.CharField(max_length=500)
+    event_type = models.CharField(max_length=40)
+    resource = models.JSONField()
+    # A fault that spoils the message on its first way: wrong_signature, probe, stale_timestamp.
+    spoil = models.CharField(max_length=30, blank=True)
+    copies = models.IntegerField(default=1)
+    attempts = models.IntegerField(default=0)
+    due_at = models.DateTimeField(null=True, db_index=True)
+    answers = models.JSONField(default=list)
+    made_at = models.DateTimeField()
+    delivered_at = models.DateTimeField(null=True)
+
+
+class Fault(models.Model):
+    """A misbehaviour that was asked for, by target, for a number of times."""
+
+    target = models.CharField(max_length=40, db_index=True)
+    fault = models.CharField(max_length=40)
+    times = models.IntegerField()
+    options: Any = models.JSONField(default=dict)
+
+
+class Clock(models.Model):
+    """How far the sandbox's time is ahead."""
+
+    seconds = models.FloatField(default=0)

@@ -1,0 +1,172 @@
+"""Notices to the shop: sent at once, repeated on WeChat Pay's schedule until they are answered."""
+
+import base64
+import json
+import logging
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.db import close_old_connections, transaction
+
+from miniback.sandbox import faults
+from miniback.sandbox.clock import iso, now
+from miniback.sandbox.models import Notification
+from miniback.sandbox.signing import encrypt_resource, platform_headers
+
+logger = logging.getLogger(__name__)
+
+# Seconds between tries: 15s/15s/30s/3m/10m/20m/30m/30m/30m/60m/3h/3h/3h/6h/6h.
+SCHEDULE = (
+    15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600,
+)  # fmt: skip
+ANSWER_SECONDS = 5.0
+SENDERS = 8
+# A try that never came to its end (the sandbox was stopped) is made again.
+LEASE = timedelta(seconds=30)
+ON_THE_WAY = {"wrong_signature", "probe", "stale_timestamp", "duplicate"}
+
+_wake = threading.Event()
+
+
+def notify(url: str, event_type: str, resource: dict[str, Any]) -> None:
+    """Queue a notice; the faults of `wechatpay.notice` decide what becomes of it."""
+    fault = faults.take("wechatpay.notice", faults.OF_NOTICES)
+    kind = fault.fault if fault else ""
+    options = fault.options if fault else {}
+    if kind == "dropped":
+        return
+    later = timedelta(seconds=options.get("seconds", 5) if kind == "delayed" else 0)
+    Notification.objects.create(
+        id=str(uuid.uuid4()),
+        url=url,
+        event_type=event_type,
+        resource=_spoil_content(kind, options, resource),
+        spoil=kind if kind in ON_THE_WAY else "",
+        copies=options.get("copies", 2) if kind == "duplicate" else 1,
+        due_at=now() + later,
+        made_at=now(),
+    )
+    transaction.on_commit(_wake.set)
+
+
+def _spoil_content(
+    kind: str, options: dict[str, Any], resource: dict[str, Any]
+) -> dict[str, Any]:
+    match kind:
+        case "wrong_amount":
+            total = resource["amount"]["total"] + options.get("by_fen", -1)
+            return resource | {"amount": resource["amount"] | {"total": total}}
+        case "wrong_app_id":
+            return resource | {"appid": "wx0000000000000000"}
+        case "wrong_mch_id":
+            return resource | {"mchid": "1900000001"}
+        case "not_success":
+            return resource | {"trade_state": "USERPAYING"}
+        case _:
+            return resource
+
+
+def resend(notification: Notification) -> None:
+    """Send it again now, whatever was answered before."""
+    notification.due_at = now()
+    notification.save(update_fields=["due_at"])
+    transaction.on_commit(_wake.set)
+
+
+def pause(seconds: float) -> None:
+    """Let notices that were just queued go out first."""
+    _wake.set()
+    time.sleep(seconds)
+
+
+def start_sender(settle: Callable[[], None]) -> None:
+    """Send what is due from now on, in the background; ``settle`` runs before each round."""
+    threading.Thread(target=_send_for_ever, args=(settle,), daemon=True).start()
+
+
+def _send_for_ever(settle: Callable[[], None]) -> None:
+    with ThreadPoolExecutor(SENDERS) as pool:
+        while True:
+            _wake.wait(0.2)
+            _wake.clear()
+            try:
+                settle()
+                for notification in _claim():
+                    pool.submit(_send, notification)
+            except Exception:
+                # Such as a database that is being reset.
+                logger.exception("a round of notices failed")
+            close_old_connections()
+
+
+def _claim() -> list[Notification]:
+    moment, mine = now(), []
+    for row in Notification.objects.filter(due_at__lte=moment).order_by("due_at")[:200]:
+        same = Notification.objects.filter(pk=row.pk, due_at=row.due_at)
+        if same.update(due_at=moment + LEASE):
+            mine.append(row)
+    return mine
+
+
+def _send(notification: Notification) -> None:
+    """One try. Status 200 or 204 ends it; what the body says does not count."""
+    answers = [_post(notification) for _copy in range(notification.copies)]
+    is_done = any(answer in {200, 204} for answer in answers)
+    tried = notification.attempts + 1
+    notification.attempts, notification.spoil, notification.copies = tried, "", 1
+    notification.answers = [*notification.answers, *answers]
+    notification.due_at = None
+    if is_done:
+        notification.delivered_at = now()
+    elif tried <= len(SCHEDULE):
+        wait = SCHEDULE[tried - 1] / settings.NOTICE_SPEED
+        notification.due_at = now() + timedelta(seconds=wait)
+    notification.save()
+    close_old_connections()
+
+
+def _post(notification: Notification) -> int:
+    original_type = "refund" if notification.event_type.startswith("REFUND") else "transaction"
+    message = {
+        "id": notification.id,
+        "create_time": iso(notification.made_at),
+        "resource_type": "encrypt-resource",
+        "event_type": notification.event_type,
+        "summary": "支付成功" if original_type == "transaction" else "退款通知",
+        "resource": encrypt_resource(notification.resource, original_type),
+    }
+    body = json.dumps(message, ensure_ascii=False).encode()
+    headers = {"Content-Type": "application/json", **_headers(body, notification.spoil)}
+    try:
+        return requests.post(
+            notification.url,
+            data=body,
+            headers=headers,
+            timeout=ANSWER_SECONDS,
+            allow_redirects=False,
+        ).status_code
+    except requests.RequestException:
+        return 0
+
+
+def _headers(body: bytes, spoil: str) -> dict[str, str]:
+    match spoil:
+        case "stale_timestamp":
+            return platform_headers(body, timestamp=int(time.time()) - 10 * 24 * 3600)
+        case "wrong_signature":
+            return platform_headers(body + b" ")
+        case "probe":
+            noise = base64.b64encode(secrets.token_bytes(200)).decode()
+            return platform_headers(body) | {
+                "Wechatpay-Signature": f"WECHATPAY/SIGNTEST/{noise}"
+            }
+        case _:
+            return platform_headers(body)

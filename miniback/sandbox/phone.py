@@ -1,0 +1,195 @@
+"""The side no platform has: the customer's phone, the ledger, faults, the clock."""
+
+import json
+import mimetypes
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Sum
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+
+from miniback.sandbox import clock, faults, models, notices
+from miniback.sandbox.keys import keys
+from miniback.sandbox.signing import merchant_signed
+from miniback.sandbox.wechatpay import collect
+
+HERE = Path(__file__).resolve().parent
+PAGES = {
+    "index.html": HERE / "phone",
+    "phone.css": HERE / "phone",
+    "phone.js": HERE / "phone",
+    "wx.js": HERE / "phone",
+    "miniback.js": HERE.parent.parent / "docs" / "client",
+}
+PASSWORD = "123456"  # noqa: S105  (everybody's, as the page says)
+
+
+def given(request: HttpRequest) -> dict[str, Any]:
+    try:
+        body = json.loads(request.body or b"{}")
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def refuse(message: str, status: int = 400) -> JsonResponse:
+    return JsonResponse({"error": message}, status=status)
+
+
+def page(request: HttpRequest, name: str = "index.html") -> HttpResponse:
+    if name not in PAGES:
+        raise Http404
+    content_type = mimetypes.guess_type(name)[0] or "text/plain"
+    text = (PAGES[name] / name).read_text()
+    answer = HttpResponse(text, content_type=f"{content_type}; charset=utf-8")
+    answer["Cache-Control"] = "no-cache"
+    return answer
+
+
+def config(request: HttpRequest) -> HttpResponse:
+    """GET /phone/config/: what the page must know."""
+    return JsonResponse({"shop_url": settings.SHOP_URL, "app_id": keys().app_id})
+
+
+def people(request: HttpRequest) -> HttpResponse:
+    """GET /phone/wechat/people/: who has a phone here."""
+    rows = models.Person.objects.order_by("id").values("openid", "unionid", "name")[:200]
+    return JsonResponse({"people": list(rows)})
+
+
+def log_in(request: HttpRequest) -> HttpResponse:
+    """POST /phone/wechat/login/ {openid?, unionid?, name?} -> {code, openid}; makes the person."""
+    body = given(request)
+    openid = str(body.get("openid") or "o" + secrets.token_urlsafe(20))[:128]
+    person, _new = models.Person.objects.get_or_create(
+        openid=openid,
+        defaults={"unionid": str(body.get("unionid") or ""), "name": str(body.get("name") or "")},
+    )
+    code = secrets.token_urlsafe(24)
+    models.LoginCode.objects.create(code=code, person=person, made_at=clock.now())
+    return JsonResponse({"code": code, "openid": openid})
+
+
+def pay(request: HttpRequest) -> HttpResponse:
+    """POST /phone/wechat/pay/ {openid, password?, + the five fields}; checks paySign before money moves."""
+    body = given(request)
+    fields = [str(body.get(name, "")) for name in ("timeStamp", "nonceStr", "package")]
+    message = "".join(f"{line}\n" for line in [keys().app_id, *fields]).encode()
+    if body.get("signType") != "RSA" or not merchant_signed(message, str(body.get("paySign"))):
+        return refuse("支付签名验证失败")
+    prepay_id = fields[2].removeprefix("prepay_id=")
+    prepay = models.Prepay.objects.select_related("trade").filter(prepay_id=prepay_id).first()
+    if prepay is None or prepay.ends_at <= clock.now():
+        return refuse("支付单已过期")
+    if prepay.trade.openid != body.get("openid"):
+        return refuse("不是下单人的支付单")
+    if body.get("password", PASSWORD) != PASSWORD:
+        return refuse("支付密码错误", status=403)
+    if not collect(prepay.trade):
+        return refuse("订单已支付或已关闭")
+    return JsonResponse({"errMsg": "requestPayment:ok"})
+
+
+def bill(request: HttpRequest) -> HttpResponse:
+    """GET /phone/wechat/bill/?package=: what the payment sheet shows."""
+    prepay_id = request.GET.get("package", "").removeprefix("prepay_id=")
+    prepay = models.Prepay.objects.select_related("trade").filter(prepay_id=prepay_id).first()
+    if prepay is None:
+        raise Http404
+    trade = prepay.trade
+    return JsonResponse(
+        {"amount_fen": trade.amount_fen, "description": trade.request["description"]}
+    )
+
+
+def ledger(request: HttpRequest) -> HttpResponse:
+    """GET /ledger/: every payment and refund, and their sums in fen."""
+    paid = models.Trade.objects.exclude(paid_at=None).order_by("id")
+    refunds = models.Refund.objects.select_related("trade").order_by("id")
+    paid_fen = paid.aggregate(sum=Sum("amount_fen"))["sum"] or 0
+    back_fen = refunds.exclude(status="CLOSED").aggregate(sum=Sum("amount_fen"))["sum"] or 0
+    columns = ("out_trade_no", "transaction_id", "openid", "amount_fen", "state")
+    return JsonResponse(
+        {
+            "payments": list(paid.values(*columns)),
+            "refunds": [
+                {
+                    "out_refund_no": row.out_refund_no,
+                    "out_trade_no": row.trade.out_trade_no,
+                    "amount_fen": row.amount_fen,
+                    "status": row.status,
+                }
+                for row in refunds
+            ],
+            "totals": {"paid_fen": paid_fen, "refunded_fen": back_fen},
+        }
+    )
+
+
+def notifications(request: HttpRequest) -> HttpResponse:
+    """GET /notifications/: what was sent to the shop, newest first."""
+    columns = ("id", "url", "event_type", "attempts", "answers", "due_at", "delivered_at")
+    rows = models.Notification.objects.order_by("-made_at").values(*columns, "resource")[:200]
+    return JsonResponse({"notifications": list(rows)})
+
+
+def resend(request: HttpRequest, notification_id: str) -> HttpResponse:
+    """POST /notifications/{id}/resend/."""
+    row = models.Notification.objects.filter(pk=notification_id).first()
+    if row is None:
+        raise Http404
+    notices.resend(row)
+    return JsonResponse({"sent": True})
+
+
+def manage_faults(request: HttpRequest) -> HttpResponse:
+    """GET lists, POST {target, fault, times, ...options} adds, DELETE ends all /faults/."""
+    if request.method == "DELETE":
+        models.Fault.objects.all().delete()
+    if request.method == "POST":
+        body = given(request)
+        target, fault = body.pop("target", None), body.pop("fault", None)
+        times = body.pop("times", 1)
+        if target not in faults.TARGETS or fault not in faults.ALL or not isinstance(times, int):
+            return refuse(f"targets: {sorted(faults.TARGETS)}; faults: {sorted(faults.ALL)}")
+        models.Fault.objects.create(target=target, fault=fault, times=times, options=body)
+    rows = models.Fault.objects.filter(times__gt=0).values("target", "fault", "times", "options")
+    return JsonResponse({"faults": list(rows)})
+
+
+def move_clock(request: HttpRequest) -> HttpResponse:
+    """POST /clock/ {advance_seconds}."""
+    seconds = given(request).get("advance_seconds", 0)
+    if not isinstance(seconds, int | float):
+        return refuse("advance_seconds is a number")
+    clock.advance(seconds)
+    return JsonResponse({"now": clock.iso(clock.now())})
+
+
+@transaction.atomic
+def reset(request: HttpRequest) -> HttpResponse:
+    """POST /reset/: empty books. Keys stay."""
+    for table in (
+        models.Notification, models.Refund, models.Prepay, models.Trade, models.LoginCode,
+        models.StableToken, models.Person, models.Fault, models.Clock,
+    ):  # fmt: skip
+        table.objects.all().delete()
+    return JsonResponse({"reset": True})
+
+
+View = Callable[..., HttpResponse]
+
+
+def posting(view: View) -> View:
+    """Refuse anything but POST."""
+
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method != "POST":
+            return refuse("POST only", status=405)
+        return view(request, *args, **kwargs)
+
+    return wrapper

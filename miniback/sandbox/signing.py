@@ -1,0 +1,99 @@
+"""WeChat Pay's signatures and encryption, from the platform's side (PLATFORMS B1, B2, B4, B5)."""
+
+import base64
+import json
+import re
+import secrets
+import string
+import threading
+import time
+from collections import OrderedDict
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.http import HttpRequest, HttpResponse
+
+from miniback.sandbox.keys import keys
+
+MAX_SKEW_SECONDS = 300
+_SCHEME = "WECHATPAY2-SHA256-RSA2048 "
+_FIELD = re.compile(r'([a-z_]+)="([^"]*)"')
+_nonces: "OrderedDict[str, None]" = OrderedDict()
+_nonces_lock = threading.Lock()
+
+
+class SignatureRefused(Exception):
+    """Why a request's signature does not count."""
+
+
+def verify_request(request: HttpRequest) -> None:
+    """Raise SignatureRefused unless the merchant signed exactly these bytes, just now, once."""
+    header = request.headers.get("Authorization", "")
+    if not header.startswith(_SCHEME):
+        raise SignatureRefused("no WECHATPAY2-SHA256-RSA2048 signature")
+    fields = dict(_FIELD.findall(header))
+    if fields.get("mchid") != keys().mch_id or fields.get("serial_no") != keys().merchant_serial:
+        raise SignatureRefused("unknown merchant or serial")
+    timestamp, nonce = fields.get("timestamp", ""), fields.get("nonce_str", "")
+    if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > MAX_SKEW_SECONDS:
+        raise SignatureRefused("timestamp is off")
+    message = f"{request.method}\n{request.get_full_path()}\n{timestamp}\n{nonce}\n".encode()
+    if not merchant_signed(message + request.body + b"\n", fields.get("signature", "")):
+        raise SignatureRefused("wrong signature")
+    with _nonces_lock:
+        if nonce in _nonces:
+            raise SignatureRefused("nonce was used before")
+        _nonces[nonce] = None
+        if len(_nonces) > 100_000:
+            _nonces.popitem(last=False)
+
+
+def merchant_signed(message: bytes, signature: str) -> bool:
+    try:
+        keys().merchant_public.verify(
+            base64.b64decode(signature), message, padding.PKCS1v15(), hashes.SHA256()
+        )
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def platform_headers(body: bytes, *, timestamp: int | None = None) -> dict[str, str]:
+    """The five headers over exactly ``body``."""
+    stamp, nonce = str(timestamp or int(time.time())), secrets.token_hex(16)
+    message = f"{stamp}\n{nonce}\n".encode() + body + b"\n"
+    signature = keys().platform_private.sign(message, padding.PKCS1v15(), hashes.SHA256())
+    return {
+        "Wechatpay-Timestamp": stamp,
+        "Wechatpay-Nonce": nonce,
+        "Wechatpay-Signature": base64.b64encode(signature).decode(),
+        "Wechatpay-Signature-Type": "WECHATPAY2-SHA256-RSA2048",
+        "Wechatpay-Serial": keys().public_key_id,
+    }
+
+
+def sign_response(response: HttpResponse) -> HttpResponse:
+    """Sign a 2xx, also an empty 204."""
+    for name, value in platform_headers(response.content).items():
+        response[name] = value
+    response["Request-Id"] = f"{secrets.token_hex(12).upper()}-0"
+    return response
+
+
+def encrypt_resource(content: dict[str, Any], original_type: str) -> dict[str, str]:
+    """AEAD_AES_256_GCM under the APIv3 key, as notices carry it."""
+    nonce = "".join(secrets.choice(string.ascii_letters) for _ in range(12))
+    plain = json.dumps(content, ensure_ascii=False).encode()
+    sealed = AESGCM(keys().api_v3_key.encode()).encrypt(
+        nonce.encode(), plain, original_type.encode()
+    )
+    return {
+        "original_type": original_type,
+        "algorithm": "AEAD_AES_256_GCM",
+        "ciphertext": base64.b64encode(sealed).decode(),
+        "associated_data": original_type,
+        "nonce": nonce,
+    }

@@ -1,0 +1,36 @@
+"""Every platform's real paths, and the control side beside them."""
+
+from django.urls import path
+
+from miniback.sandbox import phone, wechat, wechatpay
+from miniback.sandbox.phone import posting
+
+trades, refunds = "v3/pay/transactions", "v3/refund/domestic/refunds"
+
+urlpatterns = [
+    # api.weixin.qq.com
+    path("sns/jscode2session", wechat.jscode2session),
+    path("cgi-bin/stable_token", wechat.stable_token),
+    # api.mch.weixin.qq.com
+    path(f"{trades}/jsapi", wechatpay.place),
+    path(f"{trades}/out-trade-no/<str:out_trade_no>", wechatpay.query),
+    path(f"{trades}/id/<str:transaction_id>", wechatpay.query),
+    path(f"{trades}/out-trade-no/<str:out_trade_no>/close", wechatpay.close),
+    path(refunds, wechatpay.refund),
+    path(f"{refunds}/<str:out_refund_no>", wechatpay.query_refund),
+    # control
+    path("ledger/", phone.ledger),
+    path("notifications/", phone.notifications),
+    path("notifications/<str:notification_id>/resend/", posting(phone.resend)),
+    path("faults/", phone.manage_faults),
+    path("clock/", posting(phone.move_clock)),
+    path("reset/", posting(phone.reset)),
+    # the phone
+    path("phone/config/", phone.config),
+    path("phone/wechat/people/", phone.people),
+    path("phone/wechat/login/", posting(phone.log_in)),
+    path("phone/wechat/bill/", phone.bill),
+    path("phone/wechat/pay/", posting(phone.pay)),
+    path("", phone.page),
+    path("<str:name>", phone.page),
+]

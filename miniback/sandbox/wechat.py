@@ -1,0 +1,83 @@
+"""api.weixin.qq.com: login and the stable token (PLATFORMS A1, A2)."""
+
+import base64
+import json
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from miniback.sandbox.clock import now
+from miniback.sandbox.faults import faulty
+from miniback.sandbox.keys import keys
+from miniback.sandbox.models import LoginCode, StableToken
+
+CODE_LIFETIME = timedelta(minutes=5)
+TOKEN_SECONDS = 7200
+OVERLAP = timedelta(minutes=5)
+
+
+def failure(errcode: int, message: str) -> JsonResponse:
+    """HTTP 200, as the platform does."""
+    rid = "-".join(secrets.token_hex(4) for _ in range(3))
+    return JsonResponse({"errcode": errcode, "errmsg": f"{message}, rid: {rid}"})
+
+
+def _refuse_app(given: Any) -> JsonResponse | None:
+    if given.get("appid") != keys().app_id:
+        return failure(40013, "invalid appid")
+    if given.get("secret") != keys().app_secret:
+        return failure(40125, "invalid appsecret")
+    return None
+
+
+@faulty("wechat.login")
+def jscode2session(request: HttpRequest) -> HttpResponse:
+    """GET /sns/jscode2session. A success has no errcode."""
+    if refused := _refuse_app(request.GET):
+        return refused
+    if request.GET.get("grant_type") != "authorization_code":
+        return failure(40002, "invalid grant_type")
+    with transaction.atomic():
+        code = LoginCode.objects.filter(code=request.GET.get("js_code", "")).first()
+        if code is None or now() - code.made_at > CODE_LIFETIME:
+            return failure(40029, "invalid code")
+        if not LoginCode.objects.filter(pk=code.pk, used_at=None).update(used_at=now()):
+            return failure(40163, "code been used")
+    body = {
+        "openid": code.person.openid,
+        "session_key": base64.b64encode(secrets.token_bytes(16)).decode(),
+    }
+    if code.person.unionid:
+        body["unionid"] = code.person.unionid
+    return JsonResponse(body)
+
+
+@faulty("wechat.token")
+def stable_token(request: HttpRequest) -> HttpResponse:
+    """POST /cgi-bin/stable_token. The same token until its last five minutes."""
+    try:
+        given = json.loads(request.body)
+    except ValueError:
+        return failure(47001, "data format error")
+    if not isinstance(given, dict):
+        return failure(47001, "data format error")
+    if refused := _refuse_app(given):
+        return refused
+    if given.get("grant_type") != "client_credential":
+        return failure(40002, "invalid grant_type")
+    with transaction.atomic():
+        moment = now()
+        if given.get("force_refresh"):
+            StableToken.objects.all().delete()
+        token = StableToken.objects.filter(ends_at__gt=moment + OVERLAP).order_by("-id").first()
+        if token is None:
+            token = StableToken.objects.create(
+                token=secrets.token_urlsafe(120),
+                made_at=moment,
+                ends_at=moment + timedelta(seconds=TOKEN_SECONDS),
+            )
+    left = int((token.ends_at - moment).total_seconds())
+    return JsonResponse({"access_token": token.token, "expires_in": left})

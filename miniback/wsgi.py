@@ -1,0 +1,8 @@
+"""Entry point of the server (granian, WSGI)."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "miniback.settings")
+application = get_wsgi_application()

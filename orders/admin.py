@@ -1,0 +1,281 @@
+"""The orders desk: an order as one page, shipped through the service."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from catalog.models import picture_url
+from miniback.core.admin import FactsOnly, yuan
+from miniback.core.crypto import keyed_hash
+from miniback.core.errors import DomainError
+from orders.models import (
+    Carrier,
+    CartLine,
+    Notice,
+    Order,
+    OrderEvent,
+    OrderLine,
+    Payment,
+    Refund,
+    Shipment,
+)
+from orders.services.cancellation import cancel_order
+from orders.services.fulfillment import ship_order
+from orders.status import Actor, OrderStatus
+
+
+class ShipForm(forms.Form):
+    carrier = forms.ModelChoiceField(
+        Carrier.objects.filter(is_active=True).order_by("name"), label=_("carrier")
+    )
+    tracking_number = forms.RegexField(
+        r"^[0-9A-Za-z-]{4,50}$",
+        label=_("tracking number"),
+        error_messages={"invalid": _("4 to 50 letters, digits or hyphens")},
+    )
+
+
+class CancelForm(forms.Form):
+    reason = forms.CharField(label=_("reason"), max_length=200)
+
+
+class LineInline(FactsOnly, admin.TabularInline):
+    model = OrderLine
+    fields = ["picture_", "name", "options_", "sku_code", "unit", "quantity", "total"]
+    readonly_fields = fields
+    extra = 0
+    unit = yuan("unit_fen", _("unit price"))
+    total = yuan("total_fen", _("total"))
+
+    @admin.display(description="")
+    def picture_(self, line: OrderLine) -> str:
+        url = picture_url(line.picture)
+        return format_html('<img src="{}" width="48" height="48" alt="">', url) if url else "-"
+
+    @admin.display(description=_("options"))
+    def options_(self, line: OrderLine) -> str:
+        return ", ".join(str(value) for value in line.options.values())
+
+
+class ShipmentInline(FactsOnly, admin.TabularInline):
+    model = Shipment
+    fields = ["carrier", "tracking_number", "shipped_at"]
+    extra = 0
+
+
+class PaymentInline(FactsOnly, admin.TabularInline):
+    model = Payment
+    fields = ["number", "channel", "amount", "status", "is_applied", "transaction_id", "paid_at"]
+    readonly_fields = fields
+    show_change_link = True
+    extra = 0
+    amount = yuan("amount_fen", _("amount"))
+
+
+class EventInline(FactsOnly, admin.TabularInline):
+    model = OrderEvent
+    fields = ["created_at", "from_status", "to_status", "actor", "user", "note"]
+    ordering = ["id"]
+    extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("user")
+
+
+class RefundInline(FactsOnly, admin.TabularInline):
+    model = Refund
+    fields = ["number", "amount", "status", "reason", "attempts", "last_error", "succeeded_at"]
+    readonly_fields = fields
+    extra = 0
+    amount = yuan("amount_fen", _("amount"))
+
+
+@admin.register(Order)
+class OrderAdmin(FactsOnly, admin.ModelAdmin):
+    list_display = ["number", "status", "payable", "recipient", "city", "placed_at"]
+    list_filter = ["status", "placed_on"]
+    search_fields = ["number", "recipient", "shipments__tracking_number"]
+    search_help_text = _("order number, recipient, tracking number, whole phone or last four digits")
+    ordering = ["-id"]
+    show_full_result_count = False
+    list_per_page = 50
+    change_form_template = "admin/orders/order/change_form.html"
+    inlines = [LineInline, ShipmentInline, PaymentInline, EventInline]
+    fieldsets = (
+        (None, {"fields": ["number", "status", "customer", "note", "cancel_reason"]}),
+        (_("money"), {"fields": [("goods", "freight", "discount", "payable")]}),
+        (_("deliver to"), {"fields": ["recipient", "phone", "address"]}),
+        (
+            _("moments"),
+            {
+                "fields": [
+                    ("placed_at", "pay_before"),
+                    ("paid_at", "shipped_at", "completed_at", "cancelled_at"),
+                ]
+            },
+        ),
+    )
+    goods = yuan("goods_fen", _("goods"))
+    freight = yuan("freight_fen", _("freight"))
+    discount = yuan("discount_fen", _("discount"))
+    payable = yuan("payable_fen", _("to pay"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Order | None = None) -> list[str]:
+        return ["customer", "goods", "freight", "discount", "payable", "phone", "address"]
+
+    @admin.display(description=_("address"))
+    def address(self, order: Order) -> str:
+        return f"{order.province} {order.city} {order.district} {order.detail}"
+
+    @admin.display(description=_("customer"))
+    def customer(self, order: Order) -> str:
+        url = reverse("admin:accounts_customer_change", args=[order.user_id])
+        return format_html('<a href="{}">{}</a>', url, order.user)
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
+        # Numbers are stored in upper case, and compared byte by byte.
+        found, may_repeat = super().get_search_results(request, queryset, search_term.upper())
+        if search_term.isdigit():
+            whole = keyed_hash(search_term, purpose="phone")
+            tail = keyed_hash(search_term, purpose="phone tail")
+            found |= queryset.filter(phone_hash=whole) | queryset.filter(phone_tail_hash=tail)
+        return found, may_repeat
+
+    # What staff may do. Each is a page that asks what it needs, then calls the service.
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/ship/", view(self.ship), name="orders_order_ship"),
+            path("<int:pk>/cancel/", view(self.cancel), name="orders_order_cancel"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        order = self.get_object(request, object_id)
+        may = request.user.has_perm("orders.change_order")
+        context = {
+            "may_ship": may and order is not None and order.status == OrderStatus.PAID,
+            "may_cancel": may
+            and order is not None
+            and order.status == OrderStatus.PENDING_PAYMENT,
+        }
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+
+    def ship(self, request: HttpRequest, pk: int) -> HttpResponse:
+        def act(order: Order, values: dict[str, Any]) -> None:
+            ship_order(order, user=request.user, **values)
+
+        return self._ask_and_act(request, pk, ShipForm, act, title=_("Ship order"))
+
+    def cancel(self, request: HttpRequest, pk: int) -> HttpResponse:
+        def act(order: Order, values: dict[str, Any]) -> None:
+            cancel_order(order, actor=Actor.STAFF, user=request.user, **values)
+
+        return self._ask_and_act(request, pk, CancelForm, act, title=_("Cancel order"))
+
+    def _ask_and_act(
+        self, request: HttpRequest, pk: int, form_class: type[forms.Form], act: Any, title: Any
+    ) -> HttpResponse:
+        if not request.user.has_perm("orders.change_order"):
+            raise PermissionDenied
+        order = get_object_or_404(Order, pk=pk)
+        back = HttpResponseRedirect(reverse("admin:orders_order_change", args=[pk]))
+        form = form_class(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                act(order, form.cleaned_data)
+            except DomainError as error:
+                self.message_user(request, str(error.detail), messages.ERROR)
+            else:
+                self.log_change(request, order, str(title))
+                self.message_user(request, _("Done."), messages.SUCCESS)
+            return back
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "subtitle": order.number,
+            "order": order,
+            "form": form,
+            "opts": self.opts,
+        }
+        return render(request, "admin/orders/order/ask.html", context)
+
+
+@admin.register(Payment)
+class PaymentAdmin(FactsOnly, admin.ModelAdmin):
+    list_display = ["number", "order", "channel", "amount", "status", "is_applied", "paid_at"]
+    list_filter = ["status", "is_applied", "channel"]
+    list_select_related = ["order"]
+    search_fields = ["number", "transaction_id", "order__number"]
+    ordering = ["-id"]
+    show_full_result_count = False
+    exclude = ["amount_fen"]
+    readonly_fields = ["amount"]
+    inlines = [RefundInline]
+    amount = yuan("amount_fen", _("amount"))
+
+
+@admin.register(Refund)
+class RefundAdmin(FactsOnly, admin.ModelAdmin):
+    list_display = ["number", "payment", "amount", "status", "attempts", "last_error", "created_at"]
+    list_filter = ["status"]
+    list_select_related = ["payment"]
+    search_fields = ["number", "payment__number"]
+    ordering = ["-id"]
+    show_full_result_count = False
+    exclude = ["amount_fen"]
+    readonly_fields = ["amount"]
+    amount = yuan("amount_fen", _("amount"))
+
+
+@admin.register(Notice)
+class NoticeAdmin(FactsOnly, admin.ModelAdmin):
+    list_display = ["notice_id", "event_type", "payment", "outcome", "note", "received_at"]
+    list_filter = ["outcome", "event_type"]
+    list_select_related = ["payment"]
+    search_fields = ["notice_id", "payment__number"]
+    ordering = ["-id"]
+    show_full_result_count = False
+    # The content names the payer.
+    exclude = ["content", "body", "headers"]
+
+
+@admin.register(Carrier)
+class CarrierAdmin(admin.ModelAdmin):
+    list_display = ["name", "code", "is_active"]
+    list_editable = ["is_active"]
+    search_fields = ["name", "code"]
+    ordering = ["name"]
+
+
+@admin.register(Shipment)
+class ShipmentAdmin(FactsOnly, admin.ModelAdmin):
+    list_display = ["tracking_number", "carrier", "order", "shipped_at"]
+    list_filter = ["carrier"]
+    list_select_related = ["carrier", "order"]
+    search_fields = ["tracking_number", "order__number"]
+    ordering = ["-id"]
+    show_full_result_count = False
+
+
+@admin.register(CartLine)
+class CartLineAdmin(FactsOnly, admin.ModelAdmin):
+    list_display = ["user", "sku", "quantity", "is_selected", "created_at"]
+    list_select_related = ["user", "sku"]
+    search_fields = ["sku__code"]
+    ordering = ["-id"]
+    show_full_result_count = False

@@ -1,0 +1,163 @@
+"""Orders: what was bought, at which price, for whom, and everything that happened to it."""
+
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from catalog.models import Product, Sku
+from miniback.core.fields import EncryptedTextField, ExactCharField, FenField
+from miniback.core.models import AppendOnlyModel, AppendOnlyQuerySet
+from orders.status import CUSTOMER_ACTIONS, Actor, OrderStatus
+
+# Crockford's: no letter that is read as a digit.
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_number(prefix: str) -> str:
+    """Such as O2611237K3M9QX4TB0VNWE: a letter, the day, 75 random bits. 22 characters."""
+    day = timezone.localtime().strftime("%y%m%d")
+    return prefix + day + "".join(secrets.choice(ALPHABET) for _ in range(15))
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    def for_customer(self, user: Any) -> "OrderQuerySet":
+        return self.filter(user=user)
+
+    def lock(self, pk: int) -> "Order":
+        """The one way to lock an order: first of all rows, by its id."""
+        return self.select_for_update().get(pk=pk)
+
+
+class Order(models.Model):
+    number = ExactCharField(_("order number"), max_length=32, unique=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="orders",
+        verbose_name=_("customer"),
+    )
+    status = models.CharField(
+        _("status"), max_length=20, choices=OrderStatus, default=OrderStatus.PENDING_PAYMENT
+    )
+    goods_fen = FenField(_("goods"))
+    freight_fen = FenField(_("freight"))
+    discount_fen = FenField(_("discount"))
+    payable_fen = FenField(_("to pay"))
+    note = models.CharField(_("customer's note"), max_length=200, blank=True)
+    # The address as it was: the customer's own may change.
+    recipient = models.CharField(_("recipient"), max_length=50)
+    phone = EncryptedTextField(_("phone"))
+    phone_hash = models.CharField(max_length=64, db_index=True, editable=False)
+    phone_tail_hash = models.CharField(max_length=64, db_index=True, editable=False)
+    province = models.CharField(_("province"), max_length=50)
+    city = models.CharField(_("city"), max_length=50)
+    district = models.CharField(_("district"), max_length=50, blank=True)
+    detail = EncryptedTextField(_("street and number"))
+    region_code = models.CharField(_("region code"), max_length=6, blank=True)
+
+    placed_at = models.DateTimeField(_("placed at"))
+    placed_on = models.DateField(_("placed on (Shanghai)"), db_index=True)
+    pay_before = models.DateTimeField(_("pay before"))
+    paid_at = models.DateTimeField(_("paid at"), null=True, blank=True)
+    shipped_at = models.DateTimeField(_("shipped at"), null=True, blank=True)
+    completed_at = models.DateTimeField(_("completed at"), null=True, blank=True)
+    cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True)
+    cancel_reason = models.CharField(_("reason of cancellation"), max_length=200, blank=True)
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        indexes = [
+            models.Index(fields=["user", "status", "id"], name="order_user_status"),
+            models.Index(fields=["status", "pay_before"], name="order_status_pay_before"),
+            models.Index(fields=["status", "id"], name="order_status"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(payable_fen=F("goods_fen") + F("freight_fen") - F("discount_fen")),
+                name="order_payable_adds_up",
+            ),
+            models.CheckConstraint(
+                condition=Q(payable_fen__gte=0, discount_fen__gte=0, freight_fen__gte=0),
+                name="order_amounts_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What its customer may do now."""
+        return CUSTOMER_ACTIONS[OrderStatus(self.status)]
+
+
+class OrderLine(models.Model):
+    order = models.ForeignKey(Order, models.PROTECT, related_name="lines", verbose_name=_("order"))
+    sku = models.ForeignKey(Sku, models.PROTECT, related_name="+", verbose_name=_("SKU"))
+    product = models.ForeignKey(
+        Product, models.PROTECT, related_name="+", verbose_name=_("product")
+    )
+    # Copies: what was bought must not change with the catalogue.
+    name = models.CharField(_("name"), max_length=100)
+    sku_code = ExactCharField(_("SKU code"), max_length=50)
+    options = models.JSONField(_("options"), default=dict)
+    picture = models.CharField(max_length=100, blank=True)
+    unit_fen = FenField(_("unit price"))
+    quantity = models.PositiveIntegerField(_("quantity"))
+    discount_fen = FenField(_("discount"), default=0)
+
+    class Meta:
+        verbose_name = _("order line")
+        verbose_name_plural = _("order lines")
+        constraints = [
+            models.UniqueConstraint(fields=["order", "sku"], name="orderline_one_per_sku"),
+            models.CheckConstraint(
+                condition=Q(quantity__gte=1, unit_fen__gte=0, discount_fen__gte=0),
+                name="orderline_amounts",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.sku_code}"
+
+    @property
+    def total_fen(self) -> int:
+        return int(self.unit_fen * self.quantity)
+
+
+class OrderEvent(AppendOnlyModel):
+    """The book of an order: what happened, who did it, when and why."""
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="events")
+    event_key = ExactCharField(_("event key"), max_length=100, unique=True)
+    from_status = models.CharField(
+        _("from"), max_length=20, choices=OrderStatus, blank=True
+    )
+    to_status = models.CharField(_("to"), max_length=20, choices=OrderStatus)
+    actor = models.CharField(_("by"), max_length=10, choices=Actor)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        verbose_name=_("person"),
+    )
+    note = models.CharField(_("reason"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("at"))
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("order event")
+        verbose_name_plural = _("order events")
+
+    def __str__(self) -> str:
+        return self.event_key

@@ -1,0 +1,150 @@
+"""Money in and money back, and what the platforms told us of both."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Identity
+from miniback.core.fields import ExactCharField, FenField
+from miniback.core.models import DueModel, DueQuerySet
+from orders.models.order import Order
+from orders.status import PaymentStatus, RefundStatus
+
+
+class Channel(models.TextChoices):
+    WECHAT = "wechat", _("WeChat Pay")
+
+
+class PaymentQuerySet(DueQuerySet["Payment"]):
+    def for_customer(self, user: Any) -> "PaymentQuerySet":
+        return self.filter(order__user=user)
+
+    def open(self) -> "PaymentQuerySet":
+        """What the platform may still collect."""
+        return self.filter(status__in=[PaymentStatus.CREATED, PaymentStatus.UNKNOWN])
+
+
+class Payment(DueModel):
+    """One order placed at a platform. Committed before the platform hears of it.
+
+    ``due_at`` is when the platform is asked next whether it was paid.
+    """
+
+    order = models.ForeignKey(
+        Order, models.PROTECT, related_name="payments", verbose_name=_("order")
+    )
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel)
+    number = ExactCharField(_("payment number"), max_length=32, unique=True)
+    # "<order>:<channel>:<payer>" while open, so that there is one; NULL afterwards.
+    open_key = ExactCharField(max_length=80, null=True, unique=True, editable=False)
+    payer = models.ForeignKey(
+        Identity, models.PROTECT, related_name="+", verbose_name=_("payer")
+    )
+    amount_fen = FenField(_("amount"))
+    status = models.CharField(
+        _("status"), max_length=10, choices=PaymentStatus, default=PaymentStatus.CREATED
+    )
+    is_applied = models.BooleanField(
+        _("applied"), default=False, help_text=_("No: a late or second payment, to be refunded.")
+    )
+    # Unique per channel; the platform's number of the transaction.
+    transaction_id = ExactCharField(_("transaction id"), max_length=64, null=True, blank=True)
+    prepay_id = ExactCharField(max_length=128, blank=True, editable=False)
+    prepay_until = models.DateTimeField(null=True, editable=False)
+    checked_at = models.DateTimeField(_("asked by the customer at"), null=True, editable=False)
+    created_at = models.DateTimeField(_("created at"))
+    paid_at = models.DateTimeField(_("paid at"), null=True, blank=True)
+
+    objects: ClassVar[Any] = PaymentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("payment")
+        verbose_name_plural = _("payments")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["channel", "transaction_id"], name="payment_transaction_once"
+            ),
+            models.CheckConstraint(condition=Q(amount_fen__gt=0), name="payment_amount_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class Refund(DueModel):
+    """Money that goes back to a payment's payer, under one number for ever.
+
+    ``due_at`` is when the platform is asked next, to pay it back or how far it is.
+    """
+
+    payment = models.ForeignKey(
+        Payment, models.PROTECT, related_name="refunds", verbose_name=_("payment")
+    )
+    number = ExactCharField(_("refund number"), max_length=64, unique=True)
+    amount_fen = FenField(_("amount"))
+    status = models.CharField(
+        _("status"), max_length=10, choices=RefundStatus, default=RefundStatus.REQUESTED
+    )
+    reason = models.CharField(_("reason"), max_length=80)
+    platform_id = ExactCharField(_("platform's refund id"), max_length=64, blank=True)
+    created_at = models.DateTimeField(_("created at"))
+    succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True)
+
+    objects: ClassVar[Any] = DueQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_fen__gt=0), name="refund_amount_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class NoticeOutcome(models.TextChoices):
+    NEW = "new", _("not processed yet")
+    APPLIED = "applied", _("applied")
+    IGNORED = "ignored", _("nothing to do")
+    ANOMALY = "anomaly", _("does not match our books")
+
+
+class Notice(DueModel):
+    """The inbox: every verified notice of a platform, as it came. Answered only once it stands here."""
+
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel)
+    notice_id = ExactCharField(_("notice id"), max_length=64)
+    event_type = models.CharField(_("event"), max_length=40)
+    headers = models.JSONField(_("headers"))
+    body = models.TextField(_("body"))
+    # The verified content in our words: what processing needs, also after keys have changed.
+    content = models.JSONField(_("content"))
+    outcome = models.CharField(
+        _("outcome"), max_length=10, choices=NoticeOutcome, default=NoticeOutcome.NEW
+    )
+    note = models.CharField(_("note"), max_length=300, blank=True)
+    payment = models.ForeignKey(
+        Payment,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="notices",
+        verbose_name=_("payment"),
+    )
+    received_at = models.DateTimeField(_("received at"))
+    processed_at = models.DateTimeField(_("processed at"), null=True, blank=True)
+
+    objects: ClassVar[Any] = DueQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("notice")
+        verbose_name_plural = _("notices")
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "notice_id"], name="notice_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.notice_id

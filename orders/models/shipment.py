@@ -1,0 +1,45 @@
+"""Parcels and who carries them."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from miniback.core.fields import ExactCharField
+from orders.models.order import Order
+
+
+class Carrier(models.Model):
+    """A delivery company; ``code`` is WeChat's name for it (such as SF, ZTO)."""
+
+    code = ExactCharField(_("code"), max_length=20, unique=True)
+    name = models.CharField(_("name"), max_length=50)
+    is_active = models.BooleanField(_("active"), default=True)
+
+    class Meta:
+        verbose_name = _("carrier")
+        verbose_name_plural = _("carriers")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Shipment(models.Model):
+    order = models.ForeignKey(
+        Order, models.PROTECT, related_name="shipments", verbose_name=_("order")
+    )
+    carrier = models.ForeignKey(
+        Carrier, models.PROTECT, related_name="+", verbose_name=_("carrier")
+    )
+    tracking_number = ExactCharField(_("tracking number"), max_length=50)
+    shipped_at = models.DateTimeField(_("shipped at"))
+
+    class Meta:
+        verbose_name = _("shipment")
+        verbose_name_plural = _("shipments")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order", "carrier", "tracking_number"], name="shipment_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.tracking_number

@@ -1,0 +1,256 @@
+"""Shapes of cart, quote, order and payment in JSON."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from catalog.models import picture_url
+from miniback.core.serializers import FenInputField, IdField, QuantityField
+from orders.models import CartLine, Channel, Order, OrderEvent, OrderLine, Payment, Refund, Shipment
+from orders.status import OrderStatus
+
+# Cart
+
+
+class CartLineInput(serializers.Serializer):
+    sku = IdField()
+    quantity = QuantityField()
+
+
+class CartLineChange(serializers.Serializer):
+    quantity = QuantityField()
+    is_selected = serializers.BooleanField()
+
+
+class CartSelection(serializers.Serializer):
+    lines = serializers.ListField(
+        child=IdField(), max_length=100, allow_null=True, default=None, help_text="Null means all."
+    )
+    is_selected = serializers.BooleanField()
+
+
+class CartLineSerializer(serializers.ModelSerializer):
+    product = serializers.IntegerField(source="sku.product_id")
+    name = serializers.CharField(source="sku.product.name")
+    options = serializers.DictField(source="sku.options", child=serializers.CharField())
+    image_url = serializers.SerializerMethodField()
+    price_fen = serializers.IntegerField(source="sku.price_fen")
+    stock = serializers.IntegerField(source="sku.stock")
+    problem = serializers.CharField(help_text="`off_sale`, `out_of_stock` or empty.")
+
+    class Meta:
+        model = CartLine
+        fields = [
+            "id",
+            "sku",
+            "product",
+            "name",
+            "options",
+            "image_url",
+            "price_fen",
+            "stock",
+            "quantity",
+            "is_selected",
+            "problem",
+        ]
+
+    def get_image_url(self, line: CartLine) -> str:
+        return picture_url(line.sku.picture.name or line.sku.product.cover.name)
+
+
+class CartSerializer(serializers.Serializer):
+    lines = CartLineSerializer(many=True)
+    goods_fen = serializers.IntegerField(help_text="Of selected lines without a problem.")
+    count = serializers.IntegerField(help_text="Pieces in all lines.")
+
+
+class CartCountSerializer(serializers.Serializer):
+    count = serializers.IntegerField()
+
+
+# Quote and order
+
+
+class LinesInput(serializers.Serializer):
+    """Either ``lines`` or ``from_cart``."""
+
+    lines = CartLineInput(many=True, required=False, allow_empty=False, max_length=50)
+    from_cart = serializers.BooleanField(default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Adds ``quantities``: SKU id -> pieces, or None for the cart."""
+        lines = attrs.pop("lines", None)
+        if (lines is None) != attrs.pop("from_cart"):
+            raise serializers.ValidationError({"lines": ["Send either lines or from_cart: true."]})
+        attrs["quantities"] = None if lines is None else {}
+        for line in lines or []:
+            if line["sku"] in attrs["quantities"]:
+                raise serializers.ValidationError({"lines": ["An article stands twice."]})
+            attrs["quantities"][line["sku"]] = line["quantity"]
+        return attrs
+
+
+class QuoteInput(LinesInput):
+    address = IdField(required=False, allow_null=True, default=None)
+
+
+class OrderInput(LinesInput):
+    address = IdField()
+    note = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    payable_fen = FenInputField(help_text="What the customer saw in the quote.")
+
+
+class QuoteLineSerializer(serializers.Serializer):
+    sku = serializers.IntegerField(source="sku.id")
+    product = serializers.IntegerField(source="sku.product_id")
+    name = serializers.CharField(source="sku.product.name")
+    options = serializers.DictField(source="sku.options", child=serializers.CharField())
+    image_url = serializers.SerializerMethodField()
+    unit_fen = serializers.IntegerField(source="sku.price_fen")
+    quantity = serializers.IntegerField()
+    total_fen = serializers.IntegerField()
+
+    def get_image_url(self, line: Any) -> str:
+        return picture_url(line.sku.picture.name or line.sku.product.cover.name)
+
+
+class ProblemSerializer(serializers.Serializer):
+    sku = serializers.IntegerField()
+    code = serializers.CharField()
+
+
+class QuoteSerializer(serializers.Serializer):
+    lines = QuoteLineSerializer(many=True)
+    goods_fen = serializers.IntegerField(source="amounts.goods_fen")
+    freight_fen = serializers.IntegerField(source="amounts.freight_fen")
+    discount_fen = serializers.IntegerField(source="amounts.discount_fen")
+    payable_fen = serializers.IntegerField(source="amounts.payable_fen")
+    problems = ProblemSerializer(many=True)
+
+
+class OrderQuery(serializers.Serializer):
+    status = serializers.ChoiceField(choices=OrderStatus, required=False)
+
+
+class OrderLineSerializer(serializers.ModelSerializer):
+    image_url = serializers.SerializerMethodField()
+    total_fen = serializers.IntegerField()
+    options = serializers.DictField(child=serializers.CharField())
+
+    class Meta:
+        model = OrderLine
+        fields = [
+            "id",
+            "sku",
+            "product",
+            "name",
+            "options",
+            "image_url",
+            "unit_fen",
+            "quantity",
+            "total_fen",
+        ]
+
+    def get_image_url(self, line: OrderLine) -> str:
+        return picture_url(line.picture)
+
+
+class OrderEventSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = OrderEvent
+        fields = ["to_status", "actor", "note", "created_at"]
+
+
+class ShipmentSerializer(serializers.ModelSerializer):
+    carrier = serializers.CharField(source="carrier.name")
+
+    class Meta:
+        model = Shipment
+        fields = ["carrier", "tracking_number", "shipped_at"]
+
+
+class RefundSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Refund
+        fields = ["number", "amount_fen", "status", "reason", "created_at", "succeeded_at"]
+
+
+class OrderAddressSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Order
+        fields = ["recipient", "phone", "province", "city", "district", "detail", "region_code"]
+
+
+class OrderCardSerializer(serializers.ModelSerializer):
+    """What a list of orders shows."""
+
+    lines = OrderLineSerializer(many=True)
+    actions = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = Order
+        fields = [
+            "number",
+            "status",
+            "goods_fen",
+            "freight_fen",
+            "discount_fen",
+            "payable_fen",
+            "lines",
+            "actions",
+            "placed_at",
+            "pay_before",
+        ]
+
+
+class OrderSerializer(OrderCardSerializer):
+    address = OrderAddressSerializer(source="*")
+    events = OrderEventSerializer(many=True)
+    shipments = ShipmentSerializer(many=True)
+    refunds = serializers.SerializerMethodField()
+
+    class Meta(OrderCardSerializer.Meta):
+        fields = [
+            *OrderCardSerializer.Meta.fields,
+            "note",
+            "address",
+            "events",
+            "shipments",
+            "refunds",
+            "paid_at",
+            "shipped_at",
+            "completed_at",
+            "cancelled_at",
+            "cancel_reason",
+        ]
+
+    def get_refunds(self, order: Order) -> list[dict[str, Any]]:
+        refunds = [refund for payment in order.payments.all() for refund in payment.refunds.all()]
+        return list(RefundSerializer(refunds, many=True).data)
+
+
+class CancelInput(serializers.Serializer):
+    reason = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+
+
+# Payment
+
+
+class PayInput(serializers.Serializer):
+    channel = serializers.ChoiceField(choices=Channel)
+
+
+class PayRequestSerializer(serializers.Serializer):
+    payment = serializers.CharField(source="payment.number", help_text="The payment's number.")
+    params = serializers.DictField(
+        child=serializers.CharField(), help_text="The five fields of `wx.requestPayment`."
+    )
+
+
+class PaymentSerializer(serializers.ModelSerializer):
+    order = serializers.CharField(source="order.number")
+    order_status = serializers.ChoiceField(choices=OrderStatus, source="order.status")
+
+    class Meta:
+        model = Payment
+        fields = ["number", "status", "amount_fen", "is_applied", "order", "order_status"]

@@ -1,0 +1,176 @@
+"""From a choice of SKUs to a quote, and from a quote to an order."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Address, phone_hashes
+from catalog.models import Sku
+from catalog.services import take_stock
+from miniback.core.errors import Conflict, NotFound, Refused
+from miniback.core.transactions import atomic
+from orders.models import CartLine, Order, OrderLine, new_number
+from orders.pricing import Amounts, price
+from orders.services.cart import NotBuyable
+from orders.services.life import record_event
+from orders.status import Actor
+
+MAX_ORDER_LINES = 50
+MAX_ORDER_FEN = 100_000_000_00
+
+
+class CartEmpty(Conflict):
+    code = "cart_empty"
+    detail = _("Nothing in the cart is selected.")
+
+
+class PriceChanged(Conflict):
+    code = "price_changed"
+    detail = _("The price has changed. Please look at the order again.")
+
+
+class OrderTooLarge(Refused):
+    code = "order_too_large"
+    detail = _("An order has at most 50 lines and costs at most 100,000,000 yuan.")
+
+
+class NothingToPay(Refused):
+    code = "nothing_to_pay"
+    detail = _("An order must cost at least 0.01 yuan.")
+
+
+class Problem(NamedTuple):
+    """Why a line cannot be ordered; ``code`` is the one that ordering would answer."""
+
+    sku: int
+    code: str
+
+
+class QuoteLine(NamedTuple):
+    sku: Sku
+    quantity: int
+
+    @property
+    def total_fen(self) -> int:
+        return int(self.sku.price_fen * self.quantity)
+
+
+class Quote(NamedTuple):
+    lines: list[QuoteLine]
+    amounts: Amounts
+    problems: list[Problem]
+
+
+def quote(user: Any, *, quantities: Mapping[int, int] | None) -> Quote:
+    """Say what an order of ``quantities`` (SKU id -> pieces; None: the cart's selection) would cost.
+
+    Nothing is reserved. Every line that could not be ordered has a problem. Raises CartEmpty,
+    OrderTooLarge.
+    """
+    wanted = _cart_selection(user) if quantities is None else quantities
+    _check_size(wanted)
+    skus = Sku.objects.select_related("product").in_bulk(wanted)
+    problems = []
+    for sku_id, quantity in wanted.items():
+        sku = skus.get(sku_id)
+        if sku is None or not sku.is_buyable:
+            problems.append(Problem(sku_id, NotBuyable.code))
+        elif sku.stock < quantity:
+            problems.append(Problem(sku_id, "out_of_stock"))
+    lines = [QuoteLine(skus[i], quantity) for i, quantity in wanted.items() if i in skus]
+    return Quote(lines, price((line.sku.price_fen, line.quantity) for line in lines), problems)
+
+
+@atomic
+def place_order(
+    user: Any,
+    *,
+    quantities: Mapping[int, int] | None,
+    address_id: int,
+    payable_fen: int,
+    note: str = "",
+) -> Order:
+    """Take the stock and write the order, all or nothing.
+
+    ``quantities`` maps SKU id to pieces; None takes, and spends, the cart's selected lines.
+    ``payable_fen`` is what the customer saw. Raises CartEmpty, OrderTooLarge, OutOfStock,
+    NotBuyable, NotFound (address), PriceChanged, NothingToPay. Call it through ``run_once``.
+    """
+    now = timezone.now()
+    wanted = _spend_cart_selection(user) if quantities is None else quantities
+    _check_size(wanted)
+    number = new_number("O")
+    skus = take_stock(wanted, reference=number)
+    for sku in skus.values():
+        # Read after the stock was taken, so under its lock: what is checked is what is sold.
+        if not sku.is_buyable:
+            raise NotBuyable(sku=sku.pk)
+    amounts = price((skus[i].price_fen, quantity) for i, quantity in wanted.items())
+    if amounts.payable_fen != payable_fen:
+        raise PriceChanged(payable_fen=amounts.payable_fen)
+    if not 0 < amounts.payable_fen <= MAX_ORDER_FEN:
+        raise NothingToPay if amounts.payable_fen <= 0 else OrderTooLarge
+    order = Order.objects.create(
+        number=number,
+        user=user,
+        note=note,
+        placed_at=now,
+        placed_on=timezone.localdate(now),
+        pay_before=now.replace(microsecond=0) + settings.UNPAID_ORDER_LIFETIME,
+        payable_fen=amounts.payable_fen,
+        **amounts._asdict(),
+        **_address_columns(user, address_id),
+    )
+    OrderLine.objects.bulk_create(
+        _line(order, skus[sku_id], quantity) for sku_id, quantity in sorted(wanted.items())
+    )
+    record_event(order, actor=Actor.CUSTOMER, now=now, user=user)
+    return order
+
+
+def _check_size(wanted: Mapping[int, int]) -> None:
+    if len(wanted) > MAX_ORDER_LINES:
+        raise OrderTooLarge
+
+
+def _cart_selection(user: Any) -> dict[int, int]:
+    selected = CartLine.objects.for_customer(user).filter(is_selected=True).order_by("id")
+    wanted = dict(selected.values_list("sku_id", "quantity"))
+    if not wanted:
+        raise CartEmpty
+    return wanted
+
+
+def _spend_cart_selection(user: Any) -> dict[int, int]:
+    """Read the selected lines and delete exactly those: a cart line is spent once."""
+    selected = CartLine.objects.for_customer(user).filter(is_selected=True).order_by("id")
+    rows = list(selected.select_for_update().values_list("id", "sku_id", "quantity"))
+    spent, _by_model = CartLine.objects.filter(id__in=[row_id for row_id, *_rest in rows]).delete()
+    if not rows or spent != len(rows):
+        raise CartEmpty
+    return {sku_id: quantity for _row_id, sku_id, quantity in rows}
+
+
+def _address_columns(user: Any, address_id: int) -> dict[str, str]:
+    address = Address.objects.for_customer(user).filter(pk=address_id).first()
+    if address is None:
+        raise NotFound(_("There is no such address."))
+    copied = "recipient phone province city district detail region_code".split()
+    return {name: getattr(address, name) for name in copied} | phone_hashes(address.phone)
+
+
+def _line(order: Order, sku: Sku, quantity: int) -> OrderLine:
+    return OrderLine(
+        order=order,
+        sku=sku,
+        product=sku.product,
+        name=sku.product.name,
+        sku_code=sku.code,
+        options=sku.options,
+        picture=sku.picture.name or sku.product.cover.name,
+        unit_fen=sku.price_fen,
+        quantity=quantity,
+    )

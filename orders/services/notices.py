@@ -1,0 +1,120 @@
+"""Notices of the platforms: verified, kept, applied once, answered in time."""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from miniback.core.transactions import assert_no_transaction, retry
+from miniback.platforms.errors import PlatformError
+from miniback.platforms.wechatpay import Notice as PlatformNotice
+from miniback.platforms.wechatpay import PlatformRefund, Trade
+from orders.models import Channel, Notice, NoticeOutcome, Payment
+from orders.services.channels import wechatpay_client
+from orders.services.payment import Mismatch, check_payment, record_trade
+from orders.services.refunds import record_refund
+from orders.status import PaymentStatus
+
+logger = logging.getLogger(__name__)
+
+PROCESS_LEASE = timedelta(seconds=30)
+KEPT_HEADERS = ("Wechatpay-Serial", "Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature")
+
+
+def receive_wechatpay_notice(headers: Mapping[str, str], body: bytes) -> None:
+    """Verify a notice, commit it to the inbox, apply it. Raises NoticeRejected; a repeat is welcome.
+
+    Once this returns the platform may forget it: what could not be applied now stands in the
+    inbox and a job applies it. (WeChat Pay: payment notice)
+    """
+    assert_no_transaction()
+    parsed = wechatpay_client().parse_notice(headers, body)
+    notice = retry(lambda: _store(parsed, headers, body))
+    if notice.outcome == NoticeOutcome.NEW:
+        try:
+            process_notice(notice)
+        except PlatformError as error:
+            logger.warning("notice %s is left to the job: %s", notice, error)
+
+
+def _store(parsed: PlatformNotice, headers: Mapping[str, str], body: bytes) -> Notice:
+    try:
+        with transaction.atomic():
+            return Notice.objects.create(
+                channel=Channel.WECHAT,
+                notice_id=parsed.id,
+                event_type=parsed.event_type[:40],
+                headers={name: headers.get(name, "") for name in KEPT_HEADERS},
+                body=body.decode(),
+                content=_pack(parsed),
+                received_at=timezone.now(),
+                due_at=timezone.now() + PROCESS_LEASE,
+            )
+    except IntegrityError:
+        return Notice.objects.get(channel=Channel.WECHAT, notice_id=parsed.id)
+
+
+def process_due_notices() -> None:
+    """Apply notices that were kept but not applied: the process died, or the platform was needed."""
+    for notice in Notice.objects.filter(outcome=NoticeOutcome.NEW).claim(lease=PROCESS_LEASE):
+        try:
+            process_notice(notice)
+        except PlatformError as error:
+            Notice.objects.filter(pk=notice.pk, outcome=NoticeOutcome.NEW).update(
+                due_at=notice.next_try_at(timezone.now()), last_error=str(error)
+            )
+
+
+def process_notice(notice: Notice) -> None:
+    """Apply a kept notice; safe to repeat, because what it applies is. Raises PlatformError."""
+    parsed = _unpack(notice.content)
+    payment: Payment | None = None
+    outcome, note = NoticeOutcome.APPLIED, ""
+    try:
+        if parsed["refund"]:
+            payment, note = _apply_refund(PlatformRefund(**parsed["refund"]), parsed["mch_id"])
+        elif parsed["trade"]["state"] != "SUCCESS":
+            outcome, note = NoticeOutcome.IGNORED, parsed["trade"]["state"]
+        else:
+            payment = record_trade(Trade(**parsed["trade"]))
+    except Mismatch as mismatch:
+        outcome, note = NoticeOutcome.ANOMALY, str(mismatch)
+        logger.error("notice %s does not match our books: %s", notice, mismatch)
+    Notice.objects.filter(pk=notice.pk, outcome=NoticeOutcome.NEW).update(
+        outcome=outcome, note=note[:300], payment=payment, processed_at=timezone.now(), due_at=None
+    )
+
+
+def _apply_refund(refund: PlatformRefund, mch_id: str) -> tuple[Payment, str]:
+    """A refund may be told before its payment: then the payment is asked for first."""
+    payment = Payment.objects.filter(channel=Channel.WECHAT, number=refund.payment_number).first()
+    if payment is None or mch_id != wechatpay_client().mch_id:
+        raise Mismatch(f"no payment of ours has the number {refund.payment_number[:40]}")
+    if payment.status != PaymentStatus.PAID:
+        check_payment(payment)
+    if record_refund(refund) is None:
+        raise Mismatch(f"no refund of ours is {refund.number[:40]} over {refund.amount_fen} fen")
+    return payment, refund.status
+
+
+def _pack(parsed: PlatformNotice) -> dict[str, Any]:
+    return {
+        "trade": parsed.trade and parsed.trade._asdict() | {"paid_at": _iso(parsed.trade.paid_at)},
+        "refund": parsed.refund and parsed.refund._asdict(),
+        "mch_id": parsed.mch_id,
+    }
+
+
+def _unpack(content: dict[str, Any]) -> dict[str, Any]:
+    trade = content["trade"]
+    if trade and trade["paid_at"]:
+        moment = datetime.fromisoformat(trade["paid_at"])
+        return content | {"trade": trade | {"paid_at": moment}}
+    return content
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment and moment.isoformat()

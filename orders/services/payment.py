@@ -1,0 +1,278 @@
+"""Paying: ask the platform for a payment, and believe only what it says itself."""
+
+import logging
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from django.db import IntegrityError
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Identity, Platform
+from catalog.services import count_sales
+from miniback.core.errors import Conflict, Refused, Throttled
+from miniback.core.transactions import assert_no_transaction, atomic
+from miniback.platforms.errors import NoSuchTrade, PlatformError
+from miniback.platforms.errors import Refused as PlatformRefused
+from miniback.platforms.wechatpay import Trade
+from orders.models import Channel, Order, Payment, new_number
+from orders.services.channels import PlatformUnavailable, wechatpay_client, wechatpay_notify_url
+from orders.services.life import OrderStatusConflict, move_order
+from orders.services.refunds import refund_payment
+from orders.status import Actor, OrderStatus, PaymentStatus
+
+logger = logging.getLogger(__name__)
+
+# A prepay_id lives two hours; ours is replaced before.
+PREPAY_LIFETIME = timedelta(minutes=100)
+FIRST_CHECK = timedelta(seconds=15)
+CHECK_LEASE = timedelta(seconds=30)
+CUSTOMER_CHECK_EVERY = timedelta(seconds=2)
+NEVER_ARRIVED = timedelta(minutes=10)
+# The platform refuses an order that expires in less than a minute.
+LEAST_TIME_TO_PAY = timedelta(seconds=70)
+
+
+class WrongPlatform(Refused):
+    code = "wrong_platform"
+    detail = _("This session cannot pay through this channel.")
+
+
+class PaymentExpired(Conflict):
+    code = "payment_expired"
+    detail = _("The time to pay this order has ended.")
+
+
+class Mismatch(Exception):
+    """What the platform says does not fit our books; a person must look."""
+
+
+class PayRequest(NamedTuple):
+    payment: Payment
+    params: dict[str, str]
+
+
+def start_payment(order: Order, *, channel: str, payer: Identity) -> PayRequest:
+    """Get what the client needs to pay. Asking twice gives the same payment.
+
+    Calls the platform, after the payment is committed. Raises OrderStatusConflict,
+    PaymentExpired, WrongPlatform, PlatformUnavailable (the order stays payable).
+    """
+    if payer.platform != Platform.WECHAT:
+        raise WrongPlatform
+    assert_no_transaction()
+    payment = _open_payment(order.pk, Channel(channel), payer)
+    client = None
+    try:
+        client = wechatpay_client()
+        if not payment.prepay_id or payment.prepay_until < timezone.now():
+            _store_prepay(payment, client.create(**_order_at_platform(payment)))
+    except PlatformRefused as error:
+        # Most likely paid or closed meanwhile: the platform's own word decides.
+        logger.warning("payment %s was refused: %s", payment.number, error)
+        check_payment(payment)
+        raise OrderStatusConflict(status=Order.objects.get(pk=order.pk).status) from error
+    except PlatformError as error:
+        logger.warning("payment %s: %s", payment.number, error)
+        payment_is_unknown = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.CREATED)
+        payment_is_unknown.update(status=PaymentStatus.UNKNOWN, last_error=str(error))
+        raise PlatformUnavailable(retry_after=2) from error
+    return PayRequest(payment, client.client_params(payment.prepay_id))
+
+
+@atomic
+def _open_payment(order_id: int, channel: Channel, payer: Identity) -> Payment:
+    """Return the order's open payment of this payer, or commit a new one with its final number."""
+    now = timezone.now()
+    order = Order.objects.lock(order_id)
+    if order.status != OrderStatus.PENDING_PAYMENT:
+        raise OrderStatusConflict(status=order.status)
+    open_key = f"{order.pk}:{channel}:{payer.pk}"
+    payment = Payment.objects.select_related("order", "payer").filter(open_key=open_key).first()
+    if payment is not None and order.pay_before > now:
+        return payment
+    if order.pay_before < now + LEAST_TIME_TO_PAY:
+        raise PaymentExpired
+    return Payment.objects.create(
+        order=order,
+        channel=channel,
+        number=new_number("P"),
+        open_key=open_key,
+        payer=payer,
+        amount_fen=order.payable_fen,
+        created_at=now,
+        due_at=now + FIRST_CHECK,
+    )
+
+
+def _order_at_platform(payment: Payment) -> dict[str, Any]:
+    """The same for every try: the platform refuses a number that comes with other parameters."""
+    order = payment.order
+    first = order.lines.order_by("id").values_list("name", flat=True)[0]
+    return {
+        "number": payment.number,
+        "amount_fen": payment.amount_fen,
+        "description": f"{first[:60]} {order.number}",
+        "openid": payment.payer.openid,
+        "notify_url": wechatpay_notify_url(),
+        "expires_at": timezone.localtime(order.pay_before),
+    }
+
+
+def _store_prepay(payment: Payment, prepay_id: str) -> None:
+    """Write only what the answer brought: a notice may have been faster and changed the rest."""
+    payment.prepay_id = prepay_id
+    payment.prepay_until = timezone.now() + PREPAY_LIFETIME
+    payment.save(update_fields=["prepay_id", "prepay_until"])
+    still_unknown = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.UNKNOWN)
+    still_unknown.update(status=PaymentStatus.CREATED, last_error="")
+
+
+# What the platform says
+
+
+def check_payment(payment: Payment) -> None:
+    """Ask the platform about a payment and record its answer. Raises PlatformError, Mismatch.
+
+    Reads ``order``: load it with the payment.
+    """
+    assert_no_transaction()
+    try:
+        trade = wechatpay_client().query(payment.number)
+    except NoSuchTrade:
+        # It never arrived there, or is still on its way; after its time it can no longer be paid.
+        if timezone.now() > payment.order.pay_before + NEVER_ARRIVED:
+            close_payment_row(payment)
+        return
+    record_trade(trade)
+
+
+def check_payment_for_customer(payment: Payment) -> Payment:
+    """As ``check_payment``, at most once in two seconds. Raises Throttled, PlatformUnavailable."""
+    now = timezone.now()
+    mine = Payment.objects.filter(pk=payment.pk).exclude(checked_at__gt=now - CUSTOMER_CHECK_EVERY)
+    if not mine.update(checked_at=now):
+        raise Throttled(retry_after=2)
+    try:
+        check_payment(payment)
+    except (PlatformError, Mismatch) as error:
+        logger.warning("payment %s: %s", payment.number, error)
+        raise PlatformUnavailable(retry_after=2) from error
+    payment.refresh_from_db()
+    return payment
+
+
+def record_trade(trade: Trade) -> Payment:
+    """Write what the platform says of a payment, once; a repeat changes nothing.
+
+    ``trade`` must come from a verified notice or answer. Raises Mismatch when it is not ours or
+    its amount is not.
+    """
+    payment = Payment.objects.filter(channel=Channel.WECHAT, number=trade.number).first()
+    if payment is None:
+        raise Mismatch(f"no payment has the number {trade.number[:40]}")
+    _check_ours(trade, payment)
+    if trade.is_paid:
+        _record_paid(payment, trade)
+    elif trade.state in {"CLOSED", "REVOKED", "PAYERROR"}:
+        close_payment_row(payment)
+    return payment
+
+
+def _check_ours(trade: Trade, payment: Payment) -> None:
+    client = wechatpay_client()
+    if trade.app_id != client.app_id or trade.mch_id != client.mch_id:
+        raise Mismatch(f"app {trade.app_id[:40]}, merchant {trade.mch_id[:40]} are not ours")
+    # What the payer paid may be less (the platform's own coupons); the total must be ours.
+    if trade.is_paid and (trade.amount_fen, trade.currency) != (payment.amount_fen, "CNY"):
+        raise Mismatch(f"{trade.amount_fen} {trade.currency[:8]} instead of {payment.amount_fen} CNY")
+
+
+def _record_paid(payment: Payment, trade: Trade) -> None:
+    try:
+        _apply_payment(payment.pk, payment.order_id, trade)
+    except IntegrityError as error:
+        raise Mismatch(f"transaction {trade.transaction_id} belongs to another payment") from error
+
+
+@atomic
+def _apply_payment(payment_id: int, order_id: int, trade: Trade) -> None:
+    """The order is paid; or, if it no longer waits for money, the money goes back by itself."""
+    now = timezone.now()
+    order = Order.objects.lock(order_id)
+    is_applied = order.status == OrderStatus.PENDING_PAYMENT
+    # A closed payment too: the platform may have taken the money before it heard of the closing.
+    unpaid = Payment.objects.filter(pk=payment_id).exclude(status=PaymentStatus.PAID)
+    first_time = unpaid.update(
+        status=PaymentStatus.PAID,
+        is_applied=is_applied,
+        transaction_id=trade.transaction_id,
+        paid_at=trade.paid_at or now,
+        open_key=None,
+        due_at=None,
+        last_error="",
+    )
+    if not first_time:
+        return
+    if is_applied:
+        move_order(order, OrderStatus.PAID, actor=Actor.PLATFORM, now=now, paid_at=now)
+        _count_sales(order)
+    else:
+        payment = Payment.objects.get(pk=payment_id)
+        logger.warning("payment %s came too late or twice; it is refunded", payment.number)
+        refund_payment(payment, reason="订单已关闭或重复支付，自动退款", now=now)
+
+
+def _count_sales(order: Order) -> None:
+    pieces: dict[int, int] = {}
+    for product_id, quantity in order.lines.values_list("product_id", "quantity"):
+        pieces[product_id] = pieces.get(product_id, 0) + quantity
+    count_sales(pieces)
+
+
+def close_payment_row(payment: Payment) -> None:
+    """The platform will not collect it any more. Money that comes nevertheless is refunded."""
+    Payment.objects.filter(pk=payment.pk).open().update(
+        status=PaymentStatus.CLOSED, open_key=None, due_at=None
+    )
+
+
+def close_payment(payment: Payment) -> None:
+    """Make a payment uncollectable at the platform, and with us; if it is paid, record that.
+
+    May be repeated. Raises PlatformError, Mismatch.
+    """
+    assert_no_transaction()
+    try:
+        wechatpay_client().close(payment.number)
+    except NoSuchTrade:
+        pass
+    except PlatformRefused:
+        # ORDERPAID, or closed long ago: let the platform say.
+        check_payment(payment)
+        return
+    close_payment_row(payment)
+
+
+def close_payment_by_number(payload: dict[str, Any]) -> None:
+    """Outbox handler of ``payment.close``: ``{"number": ...}``."""
+    close_payment(Payment.objects.select_related("order").get(number=payload["number"]))
+
+
+# The job
+
+
+def check_due_payments() -> None:
+    """Ask the platform about payments whose notice has not come."""
+    for payment in Payment.objects.open().select_related("order").claim(lease=CHECK_LEASE):
+        try:
+            check_payment(payment)
+        except (PlatformError, Mismatch) as error:
+            logger.warning("payment %s: %s", payment.number, error)
+        _ask_again_later(payment)
+
+
+def _ask_again_later(payment: Payment) -> None:
+    now = timezone.now()
+    still_open = Payment.objects.filter(pk=payment.pk).open()
+    still_open.update(due_at=payment.next_try_at(now))

@@ -1,0 +1,107 @@
+"""Money back: one row and one number a refund, committed before the platform is asked."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from miniback.core.transactions import assert_no_transaction, atomic
+from miniback.platforms.errors import NoSuchTrade, PlatformError
+from miniback.platforms.wechatpay import PlatformRefund
+from orders.models import Payment, Refund
+from orders.services.channels import wechatpay_client, wechatpay_notify_url
+from orders.status import RefundStatus
+
+logger = logging.getLogger(__name__)
+
+SEND_LEASE = timedelta(seconds=30)
+UNSETTLED = [RefundStatus.APPROVED, RefundStatus.PROCESSING, RefundStatus.FAILED]
+
+
+def refund_payment(payment: Payment, *, reason: str, now: datetime) -> Refund:
+    """Decide, in the current transaction, to give a payment back whole; a job does it.
+
+    The number is made from the payment's, so a second decision breaks its unique key.
+    """
+    return Refund.objects.create(
+        payment=payment,
+        number=f"R{payment.number}",
+        amount_fen=payment.amount_fen,
+        status=RefundStatus.APPROVED,
+        reason=reason,
+        created_at=now,
+        due_at=now,
+    )
+
+
+def send_due_refunds() -> None:
+    """Ask the platform to pay back, or how far it is, for every refund that is due."""
+    for refund in Refund.objects.filter(status__in=UNSETTLED).select_related("payment").claim(
+        lease=SEND_LEASE
+    ):
+        try:
+            record_refund(_ask_platform(refund))
+        except PlatformError as error:
+            # Visible to staff, and tried again with the same number: a new one would pay twice.
+            logger.warning("refund %s: %s", refund.number, error)
+            _note_failure(refund, str(error))
+
+
+def _ask_platform(refund: Refund) -> PlatformRefund:
+    """Query what was sent before; send what the platform does not know."""
+    assert_no_transaction()
+    client = wechatpay_client()
+    if refund.attempts > 1:
+        try:
+            return client.query_refund(refund.number)
+        except NoSuchTrade:
+            pass
+    return client.refund(
+        number=refund.number,
+        payment_number=refund.payment.number,
+        amount_fen=refund.amount_fen,
+        total_fen=refund.payment.amount_fen,
+        reason=refund.reason,
+        notify_url=wechatpay_notify_url(),
+    )
+
+
+@atomic
+def record_refund(answer: PlatformRefund) -> Refund | None:
+    """Write how far a refund is, from a verified answer or notice; a repeat changes nothing.
+
+    Returns None when the number, the payment or the amount is not ours.
+    """
+    now = timezone.now()
+    refund = Refund.objects.select_related("payment").filter(number=answer.number).first()
+    if refund is None or refund.payment.number != answer.payment_number:
+        return None
+    if (answer.amount_fen, answer.currency) != (refund.amount_fen, "CNY"):
+        return None
+    unsettled = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED)
+    if answer.status == "SUCCESS":
+        unsettled.update(
+            status=RefundStatus.SUCCEEDED,
+            platform_id=answer.platform_id,
+            succeeded_at=now,
+            due_at=None,
+            last_error="",
+        )
+    elif answer.status == "PROCESSING":
+        unsettled.update(
+            status=RefundStatus.PROCESSING,
+            platform_id=answer.platform_id,
+            due_at=refund.next_try_at(now),
+        )
+    else:
+        # ABNORMAL, CLOSED: the money did not arrive, and our claim on it stays.
+        _note_failure(refund, answer.status)
+    return refund
+
+
+def _note_failure(refund: Refund, error: str) -> None:
+    Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED).update(
+        status=RefundStatus.FAILED,
+        last_error=error[:300],
+        due_at=refund.next_try_at(timezone.now()),
+    )

@@ -1,0 +1,101 @@
+"""Makers of valid rows. Every argument is optional."""
+
+import itertools
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import Address, Identity, Platform, Staff, User
+from accounts.services import save_address, start_session
+from catalog.models import Brand, Category, Product, ProductStatus, Sku, StockMovementKind
+from catalog.services import adjust_stock, refresh_product
+from miniback.core.transactions import atomic
+from miniback.platforms.wechat import Login
+from orders.models import Order
+from orders.services.checkout import place_order
+
+serial = itertools.count(1)
+
+
+def make_customer(*, openid: str | None = None, app_id: str = "wxsandboxtest") -> User:
+    openid = openid or f"o-{next(serial)}"
+    login = Login(openid, "", "")
+    return start_session(platform=Platform.WECHAT, app_id=app_id, login=login, device="").user
+
+
+def make_access(user: User) -> str:
+    """An access token of a new session."""
+    identity = Identity.objects.get(user=user)
+    login = Login(identity.openid, identity.unionid, "")
+    return start_session(
+        platform=Platform.WECHAT, app_id=identity.app_id, login=login, device=""
+    ).access
+
+
+def make_staff(*, username: str = "staff", is_superuser: bool = True) -> Staff:
+    staff = Staff(username=username, is_staff=True, is_superuser=is_superuser)
+    staff.set_password("password")
+    staff.save()
+    return staff
+
+
+def make_category(*, name: str = "茶叶", parent: Category | None = None, **more: Any) -> Category:
+    return Category.objects.create(name=name, parent=parent, **more)
+
+
+def make_product(
+    *, name: str = "龙井绿茶", category: Category | None = None, brand: Brand | None = None, **more: Any
+) -> Product:
+    more.setdefault("status", ProductStatus.ON_SALE)
+    more.setdefault("published_at", timezone.now())
+    return Product.objects.create(
+        name=name, category=category or make_category(), brand=brand, **more
+    )
+
+
+@atomic
+def make_sku(
+    *, product: Product | None = None, stock: int = 100, price_fen: int = 1990, **more: Any
+) -> Sku:
+    more.setdefault("code", f"SKU-{next(serial)}")
+    more.setdefault("options", {"规格": "100克"})
+    sku = Sku.objects.create(product=product or make_product(), price_fen=price_fen, **more)
+    if stock:
+        adjust_stock(sku, delta=stock, note="first", kind=StockMovementKind.INITIAL)
+    refresh_product(sku.product_id)
+    sku.refresh_from_db()
+    return sku
+
+
+ADDRESS = {
+    "recipient": "李明",
+    "phone": "13812345678",
+    "province": "浙江省",
+    "city": "杭州市",
+    "district": "西湖区",
+    "detail": "文三路 100 号",
+    "region_code": "330106",
+    "is_default": True,
+}
+
+
+def make_address(user: User, **more: Any) -> Address:
+    return save_address(user, **{**ADDRESS, **more})
+
+
+def make_order(
+    user: User | None = None, *, sku: Sku | None = None, quantity: int = 1, **more: Any
+) -> Order:
+    user = user or make_customer()
+    sku = sku or make_sku()
+    address = user.addresses.first() or make_address(user)
+    order = place_order(
+        user,
+        quantities={sku.pk: quantity},
+        address_id=address.pk,
+        payable_fen=sku.price_fen * quantity,
+    )
+    if more:
+        Order.objects.filter(pk=order.pk).update(**more)
+        order.refresh_from_db()
+    return order

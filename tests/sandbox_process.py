@@ -1,0 +1,90 @@
+"""A sandbox in a process of its own, and the hands to play a customer and misbehave with."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class SandboxProcess:
+    def __init__(self, directory: Path, *, speed: int = 100, shop_url: str = "http://127.0.0.1:1") -> None:
+        self.directory = directory
+        self.speed = speed
+        self.shop_url = shop_url
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.start()
+
+    def start(self, port: int = 0) -> None:
+        command = [sys.executable, "-m", "miniback.sandbox", "--port", str(port)]
+        command += ["--dir", str(self.directory), "--notice-speed", str(self.speed)]
+        command += ["--shop-url", self.shop_url]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        assert "http://" in line, "the sandbox did not start"
+        self.url = line.split()[-1]
+        self.port = int(self.url.rsplit(":", 1)[1])
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+    @property
+    def env(self) -> dict[str, str]:
+        lines = (self.directory / "shop.env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    def get(self, path: str) -> Any:
+        return self.http.get(self.url + path, timeout=30).json()
+
+    def post(self, path: str, **body: Any) -> requests.Response:
+        return self.http.post(self.url + path, json=body, timeout=30)
+
+    def reset(self) -> None:
+        assert self.post("/reset/").ok
+
+    def code(self, openid: str = "o-customer", **more: Any) -> str:
+        return self.post("/phone/wechat/login/", openid=openid, **more).json()["code"]
+
+    def pay(self, params: dict[str, str], openid: str = "o-customer", **more: Any) -> requests.Response:
+        return self.post("/phone/wechat/pay/", openid=openid, **params, **more)
+
+    def fault(self, target: str, fault: str, times: int = 1, **options: Any) -> None:
+        answer = self.post("/faults/", target=target, fault=fault, times=times, **options)
+        assert answer.ok, answer.text
+
+    def advance(self, seconds: float) -> None:
+        self.post("/clock/", advance_seconds=seconds)
+
+    def ledger(self) -> dict[str, Any]:
+        return self.get("/ledger/")
+
+    def notifications(self) -> list[dict[str, Any]]:
+        return self.get("/notifications/")["notifications"]
+
+    def wait_for_notices(self, count: int = 1) -> list[dict[str, Any]]:
+        """Until ``count`` notices have had their first answer."""
+        return until(lambda: [n for n in self.notifications() if n["attempts"]], at_least=count)
+
+    def net_fen(self) -> int:
+        totals = self.ledger()["totals"]
+        return totals["paid_fen"] - totals["refunded_fen"]
+
+
+def until(look: Callable[[], Any], *, at_least: int = 1, seconds: float = 15) -> Any:
+    """Ask again until ``look`` gives something that is true (or long) enough."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        size = len(seen) if isinstance(seen, list) else int(bool(seen))
+        if size >= at_least:
+            return seen
+        assert time.monotonic() < deadline, f"waited {seconds} s; saw {seen}"
+        time.sleep(0.03)
