@@ -91,14 +91,18 @@ class StaffAdmin(UserAdmin):
     )
     readonly_fields = ["last_login", "date_joined"]
 
-    def get_form(self, request: HttpRequest, obj: Staff | None = None, **kwargs: object) -> type[forms.ModelForm]:
+    def get_form(
+        self, request: HttpRequest, obj: Staff | None = None, **kwargs: object
+    ) -> type[forms.ModelForm]:
         """A username is what makes a user staff, so here it may not be empty."""
         form = super().get_form(request, obj, **kwargs)
         if "username" in form.base_fields:
             form.base_fields["username"].required = True
         return form
 
-    def save_model(self, request: HttpRequest, obj: Staff, form: forms.ModelForm, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: Staff, form: forms.ModelForm, change: bool
+    ) -> None:
         if not change:
             obj.is_staff = True
         super().save_model(request, obj, form, change)

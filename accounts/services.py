@@ -114,9 +114,7 @@ def start_session(*, platform: Platform, app_id: str, login: Login, device: str)
     return LoggedIn(identity.user, access, refresh, is_new)
 
 
-def _find_or_make_identity(
-    platform: Platform, app_id: str, login: Login
-) -> tuple[Identity, bool]:
+def _find_or_make_identity(platform: Platform, app_id: str, login: Login) -> tuple[Identity, bool]:
     key = {"platform": platform, "app_id": app_id, "openid": login.openid}
     known = Identity.objects.select_related("user")
     identity = known.filter(**key).first()

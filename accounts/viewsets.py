@@ -41,7 +41,9 @@ class AuthViewSet(GenericViewSet):
         ],
         public=True,
     )
-    @action(methods=["post"], detail=False, authentication_classes=[], permission_classes=[AllowAny])
+    @action(
+        methods=["post"], detail=False, authentication_classes=[], permission_classes=[AllowAny]
+    )
     def login(self, request: Request) -> Response:
         """Send the code of `wx.login`. The first login makes the customer."""
         form = LoginInput(data=request.data)
@@ -57,7 +59,9 @@ class AuthViewSet(GenericViewSet):
         errors=[services.RefreshInvalid, services.RefreshSuperseded],
         public=True,
     )
-    @action(methods=["post"], detail=False, authentication_classes=[], permission_classes=[AllowAny])
+    @action(
+        methods=["post"], detail=False, authentication_classes=[], permission_classes=[AllowAny]
+    )
     def refresh(self, request: Request) -> Response:
         """Each refresh token works once.
 
@@ -140,9 +144,7 @@ class AddressViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
         """Send the whole address. Orders that were placed keep the old one."""
         return self._save(request, self.get_object(), status.HTTP_200_OK)
 
-    @describe(
-        "Delete an address", answers={204: None}, errors=[NotFound], parameters=[path_id()]
-    )
+    @describe("Delete an address", answers={204: None}, errors=[NotFound], parameters=[path_id()])
     def destroy(self, request: Request, pk: str) -> Response:
         """Orders that were placed keep it."""
         services.delete_address(self.get_object())

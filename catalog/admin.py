@@ -122,12 +122,16 @@ class ProductAdmin(admin.ModelAdmin):
         url = picture_url(product.cover.name)
         return format_html('<img src="{}" width="40" height="40" alt="">', url) if url else "-"
 
-    def save_model(self, request: HttpRequest, obj: Product, form: forms.ModelForm, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: Product, form: forms.ModelForm, change: bool
+    ) -> None:
         if not change:
             obj.published_at = timezone.now()
         super().save_model(request, obj, form, change)
 
-    def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset: Any, change: bool) -> None:
+    def save_formset(
+        self, request: HttpRequest, form: forms.ModelForm, formset: Any, change: bool
+    ) -> None:
         super().save_formset(request, form, formset, change)
         if formset.model is not Sku:
             return

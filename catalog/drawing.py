@@ -50,9 +50,10 @@ def _tea(pen: Pen, light: Colour, dark: Colour) -> None:
     pen.rounded_rectangle((210, 190, 430, 520), 26, fill=light)
     pen.rounded_rectangle((195, 150, 445, 215), 22, fill=dark)
     pen.ellipse((250, 290, 390, 430), fill=(250, 248, 240))
-    for step in range(3):
-        x = 285 + 30 * step
-        pen.polygon([(x, 395), (x - 22, 345), (x, 310), (x + 22, 345)], fill=dark)
+    pen.line((320, 410, 320, 330), fill=dark, width=7)
+    pen.ellipse((312, 305, 328, 352), fill=dark)
+    pen.pieslice((262, 330, 326, 394), 180, 360, fill=dark)
+    pen.pieslice((314, 345, 378, 409), 180, 360, fill=dark)
 
 
 def _fruit(pen: Pen, light: Colour, dark: Colour) -> None:

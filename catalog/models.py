@@ -222,9 +222,7 @@ class StockMovementKind(models.TextChoices):
 class StockMovement(AppendOnlyModel):
     """The book of stock: the sum of a SKU's deltas is its stock."""
 
-    sku = models.ForeignKey(
-        Sku, models.PROTECT, related_name="movements", verbose_name=_("SKU")
-    )
+    sku = models.ForeignKey(Sku, models.PROTECT, related_name="movements", verbose_name=_("SKU"))
     kind = models.CharField(_("kind"), max_length=10, choices=StockMovementKind)
     delta = models.BigIntegerField(_("change"))
     reference = ExactCharField(

@@ -50,7 +50,9 @@ def give_back_stock(quantities: Mapping[int, int], *, reference: str) -> None:
 
 
 @atomic
-def adjust_stock(sku: Sku, *, delta: int, note: str, kind: StockMovementKind = StockMovementKind.ADJUST) -> Sku:
+def adjust_stock(
+    sku: Sku, *, delta: int, note: str, kind: StockMovementKind = StockMovementKind.ADJUST
+) -> Sku:
     """Add pieces, or remove them (negative), for a reason that is kept. Raises OutOfStock.
 
     A change, never a new total: orders go on while staff count.
@@ -92,7 +94,7 @@ def refresh_availability(product_ids: Iterable[int]) -> None:
 
 @atomic
 def refresh_product(product_id: int) -> None:
-    """Write a product's lowest price and its availability from its active SKUs. Call it after changing one."""
+    """Write a product's lowest price and availability from its active SKUs, after one was changed."""
     active = Sku.objects.filter(product_id=product_id, is_active=True)
     lowest = active.aggregate(price=Min("price_fen"), market=Min("market_price_fen"))
     Product.objects.filter(id=product_id).update(

@@ -80,10 +80,14 @@ class ProductViewSet(ShopWindowViewSet):
     )
     def retrieve(self, request: Request, pk: str) -> Response:
         """With pictures, options and the SKUs that can be bought."""
-        self.queryset = Product.objects.on_sale().select_related("brand").prefetch_related(
-            Prefetch("pictures", ProductPicture.objects.order_by("position", "id")),
-            Prefetch("options", ProductOption.objects.order_by("position", "id")),
-            Prefetch("skus", Sku.objects.filter(is_active=True).order_by("id")),
+        self.queryset = (
+            Product.objects.on_sale()
+            .select_related("brand")
+            .prefetch_related(
+                Prefetch("pictures", ProductPicture.objects.order_by("position", "id")),
+                Prefetch("options", ProductOption.objects.order_by("position", "id")),
+                Prefetch("skus", Sku.objects.filter(is_active=True).order_by("id")),
+            )
         )
         return Response(ProductSerializer(self.get_object()).data)
 

@@ -16,8 +16,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"
-
 environ.Env.read_env(os.environ.get("ENV_FILE") or BASE_DIR / ".env")
 
 
@@ -54,7 +52,9 @@ def url(name: str, default: str) -> str:
     value = text(name, default).rstrip("/")
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ImproperlyConfigured(f"{name} is {value!r}; write a URL such as https://shop.example.")
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; write a URL such as https://shop.example."
+        )
     return value
 
 
@@ -70,6 +70,10 @@ def secret(name: str) -> str:
     except FileExistsError:
         pass
     return kept.read_text()
+
+
+# What is written at run time: SQLite, pictures, the secrets of DEBUG, the sandbox.
+VAR_DIR = Path(text("VAR_DIR", str(BASE_DIR / "var")))
 
 
 # Django
@@ -224,7 +228,7 @@ def database(address: str) -> dict[str, Any]:
     return config
 
 
-DATABASES = {"default": database(text("DATABASE_URL", "sqlite:///var/db.sqlite3"))}
+DATABASES = {"default": database(text("DATABASE_URL", f"sqlite:///{VAR_DIR}/db.sqlite3"))}
 # What the database server accepts; `check --deploy` compares WORKERS x BLOCKING_THREADS with it.
 DATABASE_MAX_CONNECTIONS = number("DATABASE_MAX_CONNECTIONS", 100, at_least=1)
 WORKERS = number("WORKERS", 2, at_least=1)
@@ -287,7 +291,13 @@ SPECTACULAR_SETTINGS = {
 CORS_ALLOWED_ORIGINS = words("CORS_ALLOWED_ORIGINS")
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
-CORS_ALLOW_HEADERS = ("accept", "accept-language", "authorization", "content-type", "idempotency-key")
+CORS_ALLOW_HEADERS = (
+    "accept",
+    "accept-language",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+)
 CORS_EXPOSE_HEADERS = ("retry-after",)
 
 

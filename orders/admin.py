@@ -102,7 +102,9 @@ class OrderAdmin(FactsOnly, admin.ModelAdmin):
     list_display = ["number", "status", "payable", "recipient", "city", "placed_at"]
     list_filter = ["status", "placed_on"]
     search_fields = ["number", "recipient", "shipments__tracking_number"]
-    search_help_text = _("order number, recipient, tracking number, whole phone or last four digits")
+    search_help_text = _(
+        "order number, recipient, tracking number, whole phone or last four digits"
+    )
     ordering = ["-id"]
     show_full_result_count = False
     list_per_page = 50
@@ -169,11 +171,11 @@ class OrderAdmin(FactsOnly, admin.ModelAdmin):
         may = request.user.has_perm("orders.change_order")
         context = {
             "may_ship": may and order is not None and order.status == OrderStatus.PAID,
-            "may_cancel": may
-            and order is not None
-            and order.status == OrderStatus.PENDING_PAYMENT,
+            "may_cancel": may and order is not None and order.status == OrderStatus.PENDING_PAYMENT,
         }
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+        return super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), **context}
+        )
 
     def ship(self, request: HttpRequest, pk: int) -> HttpResponse:
         def act(order: Order, values: dict[str, Any]) -> None:

@@ -44,7 +44,11 @@ def make_category(*, name: str = "茶叶", parent: Category | None = None, **mor
 
 
 def make_product(
-    *, name: str = "龙井绿茶", category: Category | None = None, brand: Brand | None = None, **more: Any
+    *,
+    name: str = "龙井绿茶",
+    category: Category | None = None,
+    brand: Brand | None = None,
+    **more: Any,
 ) -> Product:
     more.setdefault("status", ProductStatus.ON_SALE)
     more.setdefault("published_at", timezone.now())

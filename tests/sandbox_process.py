@@ -13,7 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class SandboxProcess:
-    def __init__(self, directory: Path, *, speed: int = 100, shop_url: str = "http://127.0.0.1:1") -> None:
+    def __init__(
+        self, directory: Path, *, speed: int = 100, shop_url: str = "http://127.0.0.1:1"
+    ) -> None:
         self.directory = directory
         self.speed = speed
         self.shop_url = shop_url
@@ -53,7 +55,9 @@ class SandboxProcess:
     def code(self, openid: str = "o-customer", **more: Any) -> str:
         return self.post("/phone/wechat/login/", openid=openid, **more).json()["code"]
 
-    def pay(self, params: dict[str, str], openid: str = "o-customer", **more: Any) -> requests.Response:
+    def pay(
+        self, params: dict[str, str], openid: str = "o-customer", **more: Any
+    ) -> requests.Response:
         return self.post("/phone/wechat/pay/", openid=openid, **params, **more)
 
     def fault(self, target: str, fault: str, times: int = 1, **options: Any) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-
 from miniback.core.models import JobLease, OutboxMessage, Upload
 from miniback.core.money import format_yuan
 

@@ -42,11 +42,21 @@ def check_platform_addresses(**kwargs: Any) -> list[Error]:
         return []
     app_id = settings.WECHAT_APP_ID
     if app_id and not app_id.startswith(SANDBOX_APP_ID):
-        return [Error("A platform URL is on this machine, but WECHAT_APP_ID is a real one.",
-                      hint="Unset WECHAT_BASE_URL and WECHATPAY_BASE_URL.", id="miniback.E002")]
+        return [
+            Error(
+                "A platform URL is on this machine, but WECHAT_APP_ID is a real one.",
+                hint="Unset WECHAT_BASE_URL and WECHATPAY_BASE_URL.",
+                id="miniback.E002",
+            )
+        ]
     if not is_loopback(settings.PUBLIC_URL):
-        return [Error("A platform URL is on this machine, but PUBLIC_URL is public.",
-                      hint="Unset WECHAT_BASE_URL and WECHATPAY_BASE_URL.", id="miniback.E003")]
+        return [
+            Error(
+                "A platform URL is on this machine, but PUBLIC_URL is public.",
+                hint="Unset WECHAT_BASE_URL and WECHATPAY_BASE_URL.",
+                id="miniback.E003",
+            )
+        ]
     return []
 
 
@@ -56,5 +66,7 @@ def check_connections(**kwargs: Any) -> list[Error]:
     wanted = settings.WORKERS * settings.BLOCKING_THREADS + 2
     if wanted <= settings.DATABASE_MAX_CONNECTIONS:
         return []
-    text = f"The server may open {wanted} database connections, and DATABASE_MAX_CONNECTIONS is less."
+    text = (
+        f"The server may open {wanted} database connections, and DATABASE_MAX_CONNECTIONS is less."
+    )
     return [Error(text, hint="Lower WORKERS or BLOCKING_THREADS.", id="miniback.E004")]

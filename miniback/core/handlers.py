@@ -45,7 +45,9 @@ def _body(exc: Exception) -> dict[str, Any]:
     """The contract's body for an exception of DRF or Django."""
     match exc:
         case exceptions.ValidationError():
-            fields = exc.detail if isinstance(exc.detail, dict) else {"non_field_errors": exc.detail}
+            fields = (
+                exc.detail if isinstance(exc.detail, dict) else {"non_field_errors": exc.detail}
+            )
             return {"code": "invalid", "detail": str(DomainError.detail), "fields": fields}
         case exceptions.Throttled():
             wait = math.ceil(exc.wait or 1)

@@ -107,7 +107,9 @@ def list_error_codes(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
             rows.setdefault((kind.status, kind.code), str(kind.detail))
             rows[(kind.status, kind.code)] = rows[(kind.status, kind.code)] or str(kind.detail)
     lines = [f"| {status} | `{code}` | {text} |" for (status, code), text in sorted(rows.items())]
-    table = "\n".join(["", "", "## Error codes", "", "| status | code | meaning |", "| --- | --- | --- |", *lines])
+    table = "\n".join(
+        ["", "", "## Error codes", "", "| status | code | meaning |", "| --- | --- | --- |", *lines]
+    )
     result["info"]["description"] += table
     return result
 
@@ -116,5 +118,3 @@ def _all_kinds(kind: type[DomainError]) -> Iterable[type[DomainError]]:
     yield kind
     for child in kind.__subclasses__():
         yield from _all_kinds(child)
-
-

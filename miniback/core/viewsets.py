@@ -6,7 +6,6 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from miniback.core.errors import PayloadTooLarge
-from miniback.core.models import Upload
 from miniback.core.parsers import UploadParser
 from miniback.core.schema import describe
 from miniback.core.serializers import UploadInput, UploadSerializer

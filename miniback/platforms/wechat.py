@@ -136,9 +136,7 @@ class WeChatClient:
         """HTTP 200 says nothing: it failed if and only if ``errcode`` is there and not 0."""
         body = None if payload is None else json.dumps(payload, ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json"} if body else None
-        answer = http.call(
-            method, self._base_url + path, body=body, headers=headers, params=params
-        )
+        answer = http.call(method, self._base_url + path, body=body, headers=headers, params=params)
         try:
             # From bytes: these endpoints name no charset.
             content = json.loads(answer.body.decode())

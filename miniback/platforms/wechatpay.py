@@ -215,7 +215,14 @@ class WeChatPayClient:
                 refund=_refund(content, status_key="refund_status") if is_refund else None,
                 mch_id=_text(content, "mchid"),
             )
-        except (InvalidTag, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (
+            InvalidTag,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise NoticeRejected("BAD_RESOURCE", type(error).__name__) from error
         except TryAgain as error:
             raise NoticeRejected("BAD_RESOURCE", error.code) from error

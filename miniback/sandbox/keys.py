@@ -36,9 +36,8 @@ def make(directory: Path, *, url: str, shop_url: str) -> None:
             "api_v3_key": "".join(
                 secrets.choice(string.ascii_letters + string.digits) for _ in range(32)
             ),
-            "public_key_id": "PUB_KEY_ID_" + "".join(
-                secrets.choice(string.digits) for _ in range(30)
-            ),
+            "public_key_id": "PUB_KEY_ID_"
+            + "".join(secrets.choice(string.digits) for _ in range(30)),
         }
         # Last, so that a start that was killed half-way begins anew.
         names.write_text("".join(f"{name}={value}\n" for name, value in made.items()))

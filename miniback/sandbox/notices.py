@@ -57,9 +57,7 @@ def notify(url: str, event_type: str, resource: dict[str, Any]) -> None:
     transaction.on_commit(_wake.set)
 
 
-def _spoil_content(
-    kind: str, options: dict[str, Any], resource: dict[str, Any]
-) -> dict[str, Any]:
+def _spoil_content(kind: str, options: dict[str, Any], resource: dict[str, Any]) -> dict[str, Any]:
     match kind:
         case "wrong_amount":
             total = resource["amount"]["total"] + options.get("by_fen", -1)
@@ -165,8 +163,6 @@ def _headers(body: bytes, spoil: str) -> dict[str, str]:
             return platform_headers(body + b" ")
         case "probe":
             noise = base64.b64encode(secrets.token_bytes(200)).decode()
-            return platform_headers(body) | {
-                "Wechatpay-Signature": f"WECHATPAY/SIGNTEST/{noise}"
-            }
+            return platform_headers(body) | {"Wechatpay-Signature": f"WECHATPAY/SIGNTEST/{noise}"}
         case _:
             return platform_headers(body)

@@ -138,9 +138,7 @@ class OrderEvent(AppendOnlyModel):
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="events")
     event_key = ExactCharField(_("event key"), max_length=100, unique=True)
-    from_status = models.CharField(
-        _("from"), max_length=20, choices=OrderStatus, blank=True
-    )
+    from_status = models.CharField(_("from"), max_length=20, choices=OrderStatus, blank=True)
     to_status = models.CharField(_("to"), max_length=20, choices=OrderStatus)
     actor = models.CharField(_("by"), max_length=10, choices=Actor)
     user = models.ForeignKey(

@@ -39,9 +39,7 @@ class Payment(DueModel):
     number = ExactCharField(_("payment number"), max_length=32, unique=True)
     # "<order>:<channel>:<payer>" while open, so that there is one; NULL afterwards.
     open_key = ExactCharField(max_length=80, null=True, unique=True, editable=False)
-    payer = models.ForeignKey(
-        Identity, models.PROTECT, related_name="+", verbose_name=_("payer")
-    )
+    payer = models.ForeignKey(Identity, models.PROTECT, related_name="+", verbose_name=_("payer"))
     amount_fen = FenField(_("amount"))
     status = models.CharField(
         _("status"), max_length=10, choices=PaymentStatus, default=PaymentStatus.CREATED

@@ -158,7 +158,7 @@ def _address_columns(user: Any, address_id: int) -> dict[str, str]:
     address = Address.objects.for_customer(user).filter(pk=address_id).first()
     if address is None:
         raise NotFound(_("There is no such address."))
-    copied = "recipient phone province city district detail region_code".split()
+    copied = ["recipient", "phone", "province", "city", "district", "detail", "region_code"]
     return {name: getattr(address, name) for name in copied} | phone_hashes(address.phone)
 
 

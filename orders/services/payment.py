@@ -185,7 +185,9 @@ def _check_ours(trade: Trade, payment: Payment) -> None:
         raise Mismatch(f"app {trade.app_id[:40]}, merchant {trade.mch_id[:40]} are not ours")
     # What the payer paid may be less (the platform's own coupons); the total must be ours.
     if trade.is_paid and (trade.amount_fen, trade.currency) != (payment.amount_fen, "CNY"):
-        raise Mismatch(f"{trade.amount_fen} {trade.currency[:8]} instead of {payment.amount_fen} CNY")
+        raise Mismatch(
+            f"{trade.amount_fen} {trade.currency[:8]} instead of {payment.amount_fen} CNY"
+        )
 
 
 def _record_paid(payment: Payment, trade: Trade) -> None:

@@ -36,8 +36,10 @@ def refund_payment(payment: Payment, *, reason: str, now: datetime) -> Refund:
 
 def send_due_refunds() -> None:
     """Ask the platform to pay back, or how far it is, for every refund that is due."""
-    for refund in Refund.objects.filter(status__in=UNSETTLED).select_related("payment").claim(
-        lease=SEND_LEASE
+    for refund in (
+        Refund.objects.filter(status__in=UNSETTLED)
+        .select_related("payment")
+        .claim(lease=SEND_LEASE)
     ):
         try:
             record_refund(_ask_platform(refund))

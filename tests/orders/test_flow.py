@@ -32,11 +32,16 @@ def test_from_login_to_receipt(shop: SandboxProcess, payer: Api, client) -> None
     order = Order.objects.get(number=number)
     page = reverse("admin:orders_order_ship", args=[order.pk])
     carrier = Carrier.objects.get(code="SF")
-    assert client.post(page, {"carrier": carrier.pk, "tracking_number": "SF123456"}).status_code == 302
+    assert (
+        client.post(page, {"carrier": carrier.pk, "tracking_number": "SF123456"}).status_code == 302
+    )
     done = payer.post(f"orders/{number}/confirm-receipt/")
     assert done.json()["status"] == "completed"
     assert [event["to_status"] for event in done.json()["events"]] == [
-        "pending_payment", "paid", "shipped", "completed",
+        "pending_payment",
+        "paid",
+        "shipped",
+        "completed",
     ]
     assert Sku.objects.get(pk=sku.pk).stock == 8
     assert shop.net_fen() == 3980

@@ -10,7 +10,9 @@ from catalog.seed import FAMILIES, seed_products
 
 
 class Command(BaseCommand):
-    help = "Make the demo shop (48 products), or a large one. Repeating it adds only what is missing."
+    help = (
+        "Make the demo shop (48 products), or a large one. Repeating it adds only what is missing."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--products", type=int, metavar="N", help="how many products in all")

@@ -1,0 +1,78 @@
+# Two targets matter first: `make run` and `make test`. Python 3.11 or newer is all they need.
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+PORT ?= 8000
+BIN := .venv/bin
+PY := $(BIN)/python
+WORKERS ?= 2
+
+.PHONY: run serve test test-all test-races test-judges test-browser lint check lock messages bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run [PORT=8000]   the shop, its jobs and the sandbox, with a demo shop inside"
+	@echo "make test              the test suite on SQLite"
+	@echo "make test-all          also on MariaDB and PostgreSQL, races, judges, browser"
+	@echo "make lint              format, lint, types, floors of the house"
+	@echo "make serve             the shop alone, as in production"
+
+# A marker a set: installed when its lock file is newer.
+.venv/made:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'
+	$(PYTHON) -m venv .venv
+	@touch $@
+.venv/%.installed: requirements/%.txt .venv/made
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+run: .venv/base.installed
+	@DEBUG=$${DEBUG:-1} $(PY) manage.py run_demo --port $(PORT)
+
+serve: .venv/production.installed
+	$(PY) manage.py collectstatic --noinput -v0
+	WORKERS=$(WORKERS) $(PY) manage.py run_server --port $(PORT)
+
+test: .venv/dev.installed
+	$(BIN)/pytest -n auto -q
+
+MARIADB_URL ?= mysql://root@127.0.0.1:3306/miniback
+POSTGRES_URL ?= postgres://root@127.0.0.1:5432/miniback
+
+test-all: .venv/dev.installed .venv/production.installed .venv/browser.installed
+	$(BIN)/pytest -n auto -q
+	DATABASE_URL=$(MARIADB_URL) $(BIN)/pytest -n auto -q
+	DATABASE_URL=$(POSTGRES_URL) $(BIN)/pytest -n auto -q
+	$(MAKE) test-races test-judges test-browser
+
+test-races: .venv/dev.installed .venv/production.installed
+	$(BIN)/pytest -q -m races tests/races
+	DATABASE_URL=$(MARIADB_URL) $(BIN)/pytest -q -m races tests/races
+	DATABASE_URL=$(POSTGRES_URL) $(BIN)/pytest -q -m races tests/races
+
+test-judges: .venv/dev.installed
+	$(BIN)/pytest -q -m judges
+
+test-browser: .venv/browser.installed
+	$(BIN)/pytest -q -m browser
+
+lint: .venv/dev.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports --no-cache
+
+check: lint test
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+lock: .venv/dev.installed
+	for set in base production dev browser; do \
+	  $(LOCK) --upgrade requirements/$$set.in -o requirements/$$set.txt || exit 1; done
+
+# Needs gettext. The compiled files are committed: a fresh machine has no msgfmt.
+messages:
+	$(PY) manage.py makemessages -l zh_Hans --no-location --ignore .venv --ignore var
+	$(PY) manage.py compilemessages -l zh_Hans -v0 --ignore .venv
+
+clean:
+	rm -rf .venv var staticfiles

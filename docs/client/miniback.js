@@ -1,0 +1,181 @@
+/*
+ * The client of a miniback shop, one file without dependencies. Copy it into your mini program:
+ *
+ *   const { createShop } = require("./miniback.js");
+ *   const shop = createShop({ wx, baseUrl: "https://shop.example/api/v1" });
+ *   await shop.login();
+ *   const page = await shop.request("GET", "products/", { limit: 20 });
+ *
+ * Every function returns a promise. A refusal rejects with a ShopError: match on `code`, show
+ * `detail`. Network failures have the code "network".
+ */
+(function (root) {
+  "use strict";
+
+  class ShopError extends Error {
+    constructor(status, body) {
+      super(body.detail || "HTTP " + status);
+      this.name = "ShopError";
+      this.status = status;
+      this.code = body.code || "unknown";
+      this.detail = body.detail || this.message;
+      this.fields = body.fields || {};
+      this.retryAfter = body.retry_after || 0;
+      this.body = body;
+    }
+  }
+
+  function createShop({ wx, baseUrl, platform = "wechat", language = "zh-Hans", storageKey = "miniback" }) {
+    const base = baseUrl.replace(/\/+$/, "") + "/";
+    let tokens = wx.getStorageSync(storageKey) || null;
+    let renewing = null;
+
+    function keep(fresh) {
+      tokens = fresh;
+      if (fresh) wx.setStorageSync(storageKey, fresh);
+      else wx.removeStorageSync(storageKey);
+    }
+
+    /** A promise for wx's success/fail pair. */
+    function ask(method, options) {
+      return new Promise((resolve, reject) => {
+        wx[method]({ ...options, success: resolve, fail: reject });
+      });
+    }
+
+    async function send(method, path, data, headers) {
+      const header = { "Accept-Language": language, "Content-Type": "application/json", ...headers };
+      if (tokens && header.Authorization === undefined) header.Authorization = "Bearer " + tokens.access;
+      if (!header.Authorization) delete header.Authorization;
+      let answer;
+      try {
+        answer = await ask("request", { url: base + path, method, data, header, timeout: 15000 });
+      } catch (error) {
+        throw new ShopError(0, { code: "network", detail: (error && error.errMsg) || "network" });
+      }
+      if (answer.statusCode >= 200 && answer.statusCode < 300) return answer.data;
+      const body = answer.data && typeof answer.data === "object" ? answer.data : {};
+      throw new ShopError(answer.statusCode, body);
+    }
+
+    /** One refresh for all requests that met a 401 together; if that fails, one login. */
+    function renew(stale) {
+      if (tokens && tokens.access !== stale) return Promise.resolve();
+      if (!renewing) {
+        renewing = refresh().finally(() => {
+          renewing = null;
+        });
+      }
+      return renewing;
+    }
+
+    async function refresh() {
+      if (tokens) {
+        try {
+          keep(await send("POST", "auth/refresh/", { refresh: tokens.refresh }, { Authorization: "" }));
+          return;
+        } catch (error) {
+          if (error.status !== 401 && error.status !== 409) throw error;
+        }
+      }
+      await login();
+    }
+
+    /** wx.login, then a session. Resolves to the user. */
+    async function login() {
+      const { code } = await ask("login", {});
+      const answer = await send("POST", "auth/login/", { platform, code }, { Authorization: "" });
+      keep({ access: answer.access, refresh: answer.refresh });
+      return answer.user;
+    }
+
+    async function logout() {
+      if (tokens) await send("POST", "auth/logout/").catch(() => undefined);
+      keep(null);
+    }
+
+    /**
+     * Call the API. `data` is the query of a GET and the JSON body of a POST or PUT. A 401 is
+     * answered by one refresh (or login) and one more try; a 429 or 503 by waiting as told, once.
+     */
+    async function request(method, path, data, headers) {
+      const used = tokens && tokens.access;
+      try {
+        return await send(method, path, data, headers);
+      } catch (error) {
+        if (error.status === 401) await renew(used);
+        else if (error.retryAfter > 0 && error.retryAfter <= 5 && isRepeatable(method, headers)) {
+          await sleep(error.retryAfter * 1000);
+        } else throw error;
+      }
+      return send(method, path, data, headers);
+    }
+
+    function isRepeatable(method, headers) {
+      return method === "GET" || Boolean(headers && headers["Idempotency-Key"]);
+    }
+
+    /** Send a picture (a temporary path of wx.chooseMedia). Resolves to {id, url}. */
+    async function upload(filePath, purpose) {
+      const put = () =>
+        ask("uploadFile", {
+          url: base + "uploads/",
+          filePath,
+          name: "file",
+          formData: { purpose },
+          header: { Authorization: "Bearer " + (tokens ? tokens.access : "") },
+        });
+      const used = tokens && tokens.access;
+      let answer = await put();
+      if (answer.statusCode === 401) {
+        await renew(used);
+        answer = await put();
+      }
+      // wx.uploadFile gives text.
+      const body = typeof answer.data === "string" ? JSON.parse(answer.data) : answer.data;
+      if (answer.statusCode !== 201) throw new ShopError(answer.statusCode, body);
+      return body;
+    }
+
+    /** A key for one order: make it when the confirm page opens, and keep it until it is answered. */
+    function newKey() {
+      let key = "";
+      while (key.length < 32) key += Math.random().toString(36).slice(2);
+      return key.slice(0, 32);
+    }
+
+    function placeOrder(key, body) {
+      return request("POST", "orders/", body, { "Idempotency-Key": key });
+    }
+
+    /**
+     * Pay an order and wait until the shop has heard from the platform. Resolves to the payment;
+     * rejects when the customer cancels ({errMsg: "requestPayment:fail cancel"}).
+     */
+    async function pay(number, channel = "wechat") {
+      const { payment, params } = await request("POST", `orders/${number}/pay/`, { channel });
+      await ask("requestPayment", params);
+      // Its success proves nothing: the shop asks the platform.
+      for (let attempt = 0; attempt < 8; attempt += 1) {
+        try {
+          const state = await send("POST", `payments/${payment}/check/`);
+          if (state.status === "paid") return state;
+        } catch (error) {
+          if (error.status !== 429 && error.status !== 503) throw error;
+        }
+        await sleep(2100);
+      }
+      throw new ShopError(0, { code: "payment_unknown", detail: "支付结果确认中，请稍后在订单中查看" });
+    }
+
+    function sleep(milliseconds) {
+      return new Promise((resolve) => setTimeout(resolve, milliseconds));
+    }
+
+    return { login, logout, request, upload, newKey, placeOrder, pay, isLoggedIn: () => Boolean(tokens) };
+  }
+
+  const exported = { createShop, ShopError };
+  if (typeof module !== "undefined" && module.exports) module.exports = exported;
+  else root.miniback = exported;
+})(typeof globalThis !== "undefined" ? globalThis : this);

@@ -1,0 +1,36 @@
+"""Runs the shop as in production: granian with the flags that were measured, in one place."""
+
+import os
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+
+class Command(BaseCommand):
+    help = "Serve the shop. WORKERS and BLOCKING_THREADS of the environment set its size."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", default="8000")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        flags = {
+            "--interface": "wsgi",
+            "--host": options["host"],
+            "--port": options["port"],
+            "--workers": settings.WORKERS,
+            # Few: each holds a database connection, and more only wait for the interpreter.
+            "--blocking-threads": settings.BLOCKING_THREADS,
+            # Connections beyond these wait in the kernel and not in a worker that is busy.
+            "--backlog": 1024,
+            "--backpressure": settings.BLOCKING_THREADS * 8,
+            "--workers-kill-timeout": 10,
+            "--log-level": "warning",
+        }
+        command = [sys.executable, "-m", "granian"]
+        # Without it one worker that is killed ends the server.
+        command += ["--respawn-failed-workers", "--no-ws"]
+        command += [str(word) for pair in flags.items() for word in pair]
+        os.execv(sys.executable, [*command, "miniback.wsgi:application"])  # noqa: S606

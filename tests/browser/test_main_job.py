@@ -1,0 +1,181 @@
+"""The main job in a real browser: the phone pays, the admin ships, the phone confirms."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import requests
+
+from tests.sandbox_process import ROOT, until
+
+pytestmark = pytest.mark.browser
+CHROMIUM = "/usr/bin/chromium"
+PASSWORD = "browser-test-password"
+# Set it to keep the pictures.
+SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
+
+
+class Demo(NamedTuple):
+    shop: str
+    phone: str
+
+
+def free_pair() -> int:
+    """A port whose neighbour is free too."""
+    for port in range(18100, 18900, 2):
+        with socket.socket() as one, socket.socket() as two:
+            if one.connect_ex(("127.0.0.1", port)) and two.connect_ex(("127.0.0.1", port + 1)):
+                return port
+    raise AssertionError("no free ports")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """What `make run` starts, in a folder of its own."""
+    port = free_pair()
+    var = tmp_path_factory.mktemp("demo")
+    keep = {"PATH", "HOME", "LANG"}
+    env = {name: value for name, value in os.environ.items() if name in keep}
+    env |= {
+        "DEBUG": "1",
+        "VAR_DIR": str(var),
+        "DEMO_ADMIN_PASSWORD": PASSWORD,
+        "ENV_FILE": os.devnull,
+    }
+    command = [sys.executable, "manage.py", "run_demo", "--port", str(port)]
+    with (var / "demo.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+    until(lambda: "Ctrl-C ends it" in (var / "demo.log").read_text(), seconds=60)
+    yield Demo(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
+    process.send_signal(signal.SIGINT)
+    process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip("no chromium: apt-get install chromium fonts-noto-cjk")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with sync_api.sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+class Page:
+    """A page whose script errors fail the test, and its pictures."""
+
+    def __init__(self, browser, width: int = 1180, height: int = 920, **more) -> None:
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, locale="zh-CN", **more
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def shoot(self, name: str) -> None:
+        if SCREENSHOTS:
+            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=f"{SCREENSHOTS}/{name}.png")
+
+
+def order_status(page) -> str:
+    return page.locator("[data-status]").get_attribute("data-status")
+
+
+def test_phone_pays_admin_ships_phone_confirms(demo: Demo, browser) -> None:
+    phone = Page(browser)
+    page = phone.page
+    page.goto(demo.phone)
+    page.locator(".product").first.wait_for()
+    phone.shoot("phone-home")
+    page.locator(".product").first.click()
+    page.get_by_role("button", name="加入购物车").wait_for()
+    phone.shoot("phone-product")
+    page.get_by_role("button", name="加入购物车").click()
+    page.locator("#badge:not([hidden])").wait_for()
+    page.locator("[data-tab=cart]").click()
+    page.get_by_role("button", name="去结算").wait_for()
+    phone.shoot("phone-cart")
+    page.get_by_role("button", name="去结算").click()
+    page.get_by_role("button", name="添加收货地址").click()
+    page.get_by_role("button", name="保存").click()
+    page.get_by_role("button", name="提交订单").wait_for()
+    phone.shoot("phone-confirm")
+    page.get_by_role("button", name="提交订单").click()
+
+    page.get_by_label("支付密码").fill("000000")
+    page.get_by_role("button", name="确认支付").click()
+    page.get_by_text("支付密码错误").wait_for()
+    phone.shoot("phone-pay")
+    page.locator("#sheet .second").click()
+    assert order_status(page) == "pending_payment"
+    page.get_by_role("button", name="去支付").click()
+    page.get_by_label("支付密码").fill("123456")
+    page.get_by_role("button", name="确认支付").click()
+    page.locator("[data-status=paid]").wait_for()
+    phone.shoot("phone-paid")
+
+    desk = Page(browser, height=1400)
+    admin = desk.page
+    admin.goto(f"{demo.shop}/admin/")
+    admin.fill("#id_username", "admin")
+    admin.fill("#id_password", PASSWORD)
+    admin.click("input[type=submit]")
+    desk.shoot("admin-index")
+    admin.goto(f"{demo.shop}/admin/orders/order/")
+    desk.shoot("admin-orders")
+    admin.locator("#result_list .field-number a").first.click()
+    admin.wait_for_url("**/change/**")
+    admin.locator(".object-tools a.addlink").wait_for()
+    desk.shoot("admin-order")
+    admin.locator(".object-tools a.addlink").click()
+    admin.select_option("#id_carrier", index=1)
+    admin.fill("#id_tracking_number", "SF1234567890")
+    desk.shoot("admin-ship")
+    admin.click("input[type=submit]")
+    admin.get_by_text("SF1234567890").first.wait_for()
+    desk.shoot("admin-shipped")
+    admin.goto(f"{demo.shop}/admin/catalog/product/")
+    desk.shoot("admin-products")
+    admin.locator("#result_list th a").nth(1).click()
+    desk.shoot("admin-product")
+
+    page.locator("[data-status=shipped]").wait_for()
+    page.get_by_role("button", name="确认收货").click()
+    page.locator("[data-status=completed]").wait_for()
+    phone.shoot("phone-completed")
+    assert phone.errors == []
+    assert desk.errors == []
+    ledger = requests.get(f"{demo.phone}/ledger/", timeout=10).json()
+    assert len(ledger["payments"]) == 1
+
+
+def test_phone_fits_a_phone(demo: Demo, browser) -> None:
+    phone = Page(browser, width=390, height=844, device_scale_factor=2)
+    phone.page.goto(demo.phone)
+    phone.page.locator(".product").first.wait_for()
+    phone.shoot("phone-small")
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert phone.errors == []
+
+
+def test_api_pages_open_without_the_internet(demo: Demo, browser) -> None:
+    desk = Page(browser)
+    outside: set[str] = set()
+    blocked: set[str] = set()
+    desk.page.on("request", lambda request: outside.add(request.url))
+    # Redoc asks for its maker's logo; our page's policy stops that before it leaves.
+    desk.page.on("requestfailed", lambda r: blocked.add(r.url) if r.failure == "csp" else None)
+    for name, landmark in {"docs": ".opblock", "redoc": "[data-section-id]"}.items():
+        desk.page.goto(f"{demo.shop}/api/v1/{name}/")
+        desk.page.locator(landmark).first.wait_for()
+        desk.shoot(f"api-{name}")
+    elsewhere = {url for url in outside if not url.startswith((demo.shop, "data:", "blob:"))}
+    assert elsewhere <= blocked
+    assert desk.errors == []
