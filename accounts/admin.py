@@ -1,5 +1,7 @@
 """Admin of people. A customer's own page shows identities and sessions; staff have Django's form."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
@@ -92,10 +94,10 @@ class StaffAdmin(UserAdmin):
     readonly_fields = ["last_login", "date_joined"]
 
     def get_form(
-        self, request: HttpRequest, obj: Staff | None = None, **kwargs: object
+        self, request: HttpRequest, obj: Staff | None = None, change: bool = False, **kwargs: Any
     ) -> type[forms.ModelForm]:
         """A username is what makes a user staff, so here it may not be empty."""
-        form = super().get_form(request, obj, **kwargs)
+        form = super().get_form(request, obj, change, **kwargs)
         if "username" in form.base_fields:
             form.base_fields["username"].required = True
         return form

@@ -20,7 +20,7 @@ class SessionTokenAuthentication(BaseAuthentication):
         if scheme.lower() != b"bearer":
             return None
         try:
-            session_id = AccessToken(raw.strip())["sid"]
+            session_id = AccessToken(raw.strip())["sid"]  # type: ignore[arg-type]
         except (TokenError, KeyError) as error:
             raise AuthenticationFailed from error
         alive = Session.objects.filter(pk=session_id, revoked_at=None, user__is_active=True)

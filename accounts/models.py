@@ -19,7 +19,7 @@ class Platform(models.TextChoices):
 class User(AbstractUser):
     """A person. Customers come from a platform and have no username; staff have one and a password."""
 
-    username = ExactCharField(  # type: ignore[assignment]
+    username = ExactCharField(
         _("username"),
         max_length=150,
         unique=True,
@@ -38,7 +38,7 @@ class User(AbstractUser):
     phone_hash = models.CharField(max_length=64, blank=True, db_index=True, editable=False)
     phone_tail_hash = models.CharField(max_length=64, blank=True, db_index=True, editable=False)
 
-    objects: ClassVar[UserManager["User"]] = UserManager()
+    objects: ClassVar[UserManager[Any]] = UserManager()
 
     class Meta:
         verbose_name = _("user")
@@ -59,7 +59,7 @@ class CustomerManager(UserManager["Customer"]):
 
 
 class Customer(User):
-    objects: ClassVar[CustomerManager] = CustomerManager()  # type: ignore[assignment]
+    objects: ClassVar[CustomerManager] = CustomerManager()
 
     class Meta:
         proxy = True
@@ -73,7 +73,7 @@ class StaffManager(UserManager["Staff"]):
 
 
 class Staff(User):
-    objects: ClassVar[StaffManager] = StaffManager()  # type: ignore[assignment]
+    objects: ClassVar[StaffManager] = StaffManager()
 
     class Meta:
         proxy = True

@@ -6,7 +6,7 @@ from accounts.models import Address, Platform, User
 
 
 class LoginInput(serializers.Serializer):
-    platform = serializers.ChoiceField(choices=Platform)
+    platform = serializers.ChoiceField(choices=Platform.choices)
     code = serializers.CharField(max_length=512, help_text="From `wx.login`; it works once.")
 
 

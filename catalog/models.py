@@ -84,7 +84,7 @@ class ProductQuerySet(models.QuerySet["Product"]):
     def on_sale(self) -> "ProductQuerySet":
         return self.filter(status=ProductStatus.ON_SALE)
 
-    def cards(self) -> "models.QuerySet[Product, dict[str, Any]]":
+    def cards(self) -> "models.QuerySet[Product, Any]":
         """What a list shows, from the product's own row: no join, no object."""
         return self.values(
             "id",

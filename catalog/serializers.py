@@ -115,7 +115,7 @@ class ProductSerializer(serializers.ModelSerializer):
 
 def category_tree(categories: list[Category]) -> list[dict[str, Any]]:
     """Nest categories that are in order; what hangs below an invisible one is left out."""
-    nodes = {
+    nodes: dict[int, dict[str, Any]] = {
         row.pk: {
             "id": row.pk,
             "name": row.name,

@@ -1,6 +1,6 @@
 """The orders desk: an order as one page, shipped through the service."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -48,7 +48,15 @@ class CancelForm(forms.Form):
 
 class LineInline(FactsOnly, admin.TabularInline):
     model = OrderLine
-    fields = ["picture_", "name", "options_", "sku_code", "unit", "quantity", "total"]
+    fields: ClassVar[Any] = [
+        "picture_",
+        "name",
+        "options_",
+        "sku_code",
+        "unit",
+        "quantity",
+        "total",
+    ]
     readonly_fields = fields
     extra = 0
     unit = yuan("unit_fen", _("unit price"))
@@ -72,7 +80,15 @@ class ShipmentInline(FactsOnly, admin.TabularInline):
 
 class PaymentInline(FactsOnly, admin.TabularInline):
     model = Payment
-    fields = ["number", "channel", "amount", "status", "is_applied", "transaction_id", "paid_at"]
+    fields: ClassVar[Any] = [
+        "number",
+        "channel",
+        "amount",
+        "status",
+        "is_applied",
+        "transaction_id",
+        "paid_at",
+    ]
     readonly_fields = fields
     show_change_link = True
     extra = 0
@@ -91,7 +107,15 @@ class EventInline(FactsOnly, admin.TabularInline):
 
 class RefundInline(FactsOnly, admin.TabularInline):
     model = Refund
-    fields = ["number", "amount", "status", "reason", "attempts", "last_error", "succeeded_at"]
+    fields: ClassVar[Any] = [
+        "number",
+        "amount",
+        "status",
+        "reason",
+        "attempts",
+        "last_error",
+        "succeeded_at",
+    ]
     readonly_fields = fields
     extra = 0
     amount = yuan("amount_fen", _("amount"))

@@ -74,7 +74,9 @@ class CartCountSerializer(serializers.Serializer):
 class LinesInput(serializers.Serializer):
     """Either ``lines`` or ``from_cart``."""
 
-    lines = CartLineInput(many=True, required=False, allow_empty=False, max_length=50)
+    lines = serializers.ListField(
+        child=CartLineInput(), required=False, allow_empty=False, max_length=50
+    )
     from_cart = serializers.BooleanField(default=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +131,7 @@ class QuoteSerializer(serializers.Serializer):
 
 
 class OrderQuery(serializers.Serializer):
-    status = serializers.ChoiceField(choices=OrderStatus, required=False)
+    status = serializers.ChoiceField(choices=OrderStatus.choices, required=False)
 
 
 class OrderLineSerializer(serializers.ModelSerializer):
@@ -237,7 +239,7 @@ class CancelInput(serializers.Serializer):
 
 
 class PayInput(serializers.Serializer):
-    channel = serializers.ChoiceField(choices=Channel)
+    channel = serializers.ChoiceField(choices=Channel.choices)
 
 
 class PayRequestSerializer(serializers.Serializer):
@@ -249,7 +251,7 @@ class PayRequestSerializer(serializers.Serializer):
 
 class PaymentSerializer(serializers.ModelSerializer):
     order = serializers.CharField(source="order.number")
-    order_status = serializers.ChoiceField(choices=OrderStatus, source="order.status")
+    order_status = serializers.ChoiceField(choices=OrderStatus.choices, source="order.status")
 
     class Meta:
         model = Payment

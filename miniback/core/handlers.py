@@ -35,10 +35,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         if exc.retry_after is not None:
             response["Retry-After"] = str(exc.retry_after)
         return response
-    response = drf_exception_handler(exc, context)
-    if response is not None:
-        response.data = _body(exc)
-    return response
+    answer = drf_exception_handler(exc, context)
+    if answer is not None:
+        answer.data = _body(exc)
+    return answer
 
 
 def _body(exc: Exception) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _body(exc: Exception) -> dict[str, Any]:
             )
             return {"code": "invalid", "detail": str(DomainError.detail), "fields": fields}
         case exceptions.Throttled():
-            wait = math.ceil(exc.wait or 1)
+            wait = math.ceil(getattr(exc, "wait", None) or 1)
             return {"code": "throttled", "detail": str(Throttled.detail), "retry_after": wait}
         case exceptions.ParseError():
             return {"code": "invalid", "detail": str(exc.detail)}

@@ -1,6 +1,6 @@
 """The API's router: both slash forms, singletons, only GET, POST, PUT and DELETE."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework.routers import DefaultRouter, DynamicRoute, Route
 from rest_framework.viewsets import ViewSetMixin
@@ -32,7 +32,7 @@ class ApiRouter(DefaultRouter):
         _route(r"^{prefix}/{lookup}{trailing_slash}$", ITEM, detail=True),
         _actions(r"^{prefix}/{lookup}/{url_path}{trailing_slash}$", detail=True),
     ]
-    singleton_routes = [
+    singleton_routes: ClassVar[list[Route | DynamicRoute]] = [
         _route(r"^{prefix}{trailing_slash}$", SINGLETON, detail=False),
         _actions(r"^{prefix}/{url_path}{trailing_slash}$", detail=False),
     ]

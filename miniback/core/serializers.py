@@ -43,7 +43,7 @@ class QuantityField(StrictIntegerField):
 
 class UploadInput(serializers.Serializer):
     file = serializers.FileField()
-    purpose = serializers.ChoiceField(choices=UploadPurpose)
+    purpose = serializers.ChoiceField(choices=UploadPurpose.choices)
 
 
 class UploadSerializer(serializers.ModelSerializer):

@@ -114,10 +114,10 @@ def _check_order(given: dict[str, Any]) -> None:
     _need(_is_text(given.get("description"), 127), "description")
     _need(_matches(given.get("out_trade_no"), r"[0-9A-Za-z_\-|*]{6,32}"), "out_trade_no")
     _need(_matches(given.get("notify_url"), r"https?://[^?#]{1,240}"), "notify_url")
-    amount, payer = given.get("amount"), given.get("payer")
-    _need(isinstance(amount, dict) and _is_fen(amount.get("total")), "amount.total")
+    amount, payer = _part(given, "amount"), _part(given, "payer")
+    _need(_is_fen(amount.get("total")), "amount.total")
     _need(amount.get("currency", "CNY") == "CNY", "amount.currency")
-    _need(isinstance(payer, dict) and _is_text(payer.get("openid"), 128), "payer.openid")
+    _need(_is_text(payer.get("openid"), 128), "payer.openid")
     if not Person.objects.filter(openid=payer["openid"]).exists():
         raise PayError(500, "OPENID_MISMATCH", "the openid does not belong to this appid")
     if not Trade.objects.filter(out_trade_no=given["out_trade_no"]).exists():
@@ -215,8 +215,8 @@ def refund(request: HttpRequest) -> HttpResponse:
     _need(_matches(given.get("out_refund_no"), r"[0-9A-Za-z_\-|*@]{1,64}"), "out_refund_no")
     by = {name: given[name] for name in ("transaction_id", "out_trade_no") if name in given}
     _need(bool(by), "out_trade_no")
-    amount = given.get("amount")
-    _need(isinstance(amount, dict) and _is_fen(amount.get("refund")), "amount.refund")
+    amount = _part(given, "amount")
+    _need(_is_fen(amount.get("refund")), "amount.refund")
     trade = _find(**by)
     known = Refund.objects.filter(out_refund_no=given["out_refund_no"]).first()
     if known:
@@ -316,6 +316,13 @@ def _object(body: bytes, allowed: set[str]) -> dict[str, Any]:
     if None in given.values():
         raise PayError(400, "PARAM_ERROR", "null is not a value")
     return given
+
+
+def _part(given: dict[str, Any], name: str) -> dict[str, Any]:
+    part = given.get(name)
+    if not isinstance(part, dict):
+        raise PayError(400, "PARAM_ERROR", name)
+    return part
 
 
 def _need(is_good: bool, name: str) -> None:

@@ -117,4 +117,4 @@ def _unpack(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _iso(moment: datetime | None) -> str | None:
-    return moment and moment.isoformat()
+    return moment.isoformat() if moment else None

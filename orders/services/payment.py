@@ -65,7 +65,7 @@ def start_payment(order: Order, *, channel: str, payer: Identity) -> PayRequest:
     client = None
     try:
         client = wechatpay_client()
-        if not payment.prepay_id or payment.prepay_until < timezone.now():
+        if payment.prepay_until is None or payment.prepay_until < timezone.now():
             _store_prepay(payment, client.create(**_order_at_platform(payment)))
     except PlatformRefused as error:
         # Most likely paid or closed meanwhile: the platform's own word decides.

@@ -102,7 +102,7 @@ class Command(BaseCommand):
     def check_alive(self) -> None:
         for process in self.processes:
             if process.poll() is not None:
-                raise CommandError(f"{process.args[2]} ended; is its port in use?")  # type: ignore[index]
+                raise CommandError("A part has ended; see above. Is its port in use?")
 
     def announce(self, port: int, password: str) -> None:
         shop = f"http://127.0.0.1:{port}"
