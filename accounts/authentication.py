@@ -10,6 +10,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import Session, User
+from accounts.services import read_session_id
 
 
 class SessionTokenAuthentication(BaseAuthentication):
@@ -20,8 +21,8 @@ class SessionTokenAuthentication(BaseAuthentication):
         if scheme.lower() != b"bearer":
             return None
         try:
-            session_id = AccessToken(raw.strip())["sid"]  # type: ignore[arg-type]
-        except (TokenError, KeyError) as error:
+            session_id = read_session_id(AccessToken, raw.strip().decode())
+        except (TokenError, UnicodeDecodeError) as error:
             raise AuthenticationFailed from error
         alive = Session.objects.filter(pk=session_id, revoked_at=None, user__is_active=True)
         session = alive.select_related("user").first()

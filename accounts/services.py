@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import uuid
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -141,8 +142,8 @@ def refresh_session(refresh: str) -> tuple[str, str]:
     won). An older one is a stolen one: RefreshInvalid, and the session ends for everybody.
     """
     try:
-        session_id = RefreshToken(refresh)["sid"]  # type: ignore[arg-type]
-    except (TokenError, KeyError) as error:
+        session_id = read_session_id(RefreshToken, refresh)
+    except TokenError as error:
         raise RefreshInvalid from error
     session = Session.objects.select_related("user").filter(pk=session_id).first()
     if session is None or session.revoked_at or not session.user.is_active:
@@ -166,6 +167,14 @@ def _refuse_reuse(session: Session, old_hash: str, now: datetime) -> None:
     end_session(session)
     logger.warning("session %s ended: an old refresh token was used again", session.pk)
     raise RefreshInvalid
+
+
+def read_session_id(kind: type[Token], token: str) -> uuid.UUID:
+    """Return the session that a token of this kind names. Raises TokenError for anything not ours."""
+    try:
+        return uuid.UUID(kind(token)["sid"])  # type: ignore[arg-type]
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise TokenError from error
 
 
 def end_session(session: Session) -> None:

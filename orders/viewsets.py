@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import status
 from rest_framework.decorators import action
+from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -215,7 +216,7 @@ class OrderViewSet(GenericViewSet):
     )
     def retrieve(self, request: Request, number: str) -> Response:
         """`actions` are the buttons to show; `events` tell its story."""
-        return self._answer(self.get_object())
+        return Response(OrderSerializer(get_object_or_404(self._whole(), number=number)).data)
 
     @describe(
         "Pay an order",
@@ -273,13 +274,16 @@ class OrderViewSet(GenericViewSet):
         return self._answer(order)
 
     def _answer(self, order: Order, code: int = status.HTTP_200_OK) -> Response:
-        whole = self.get_queryset().prefetch_related(
+        return Response(OrderSerializer(self._whole().get(pk=order.pk)).data, status=code)
+
+    def _whole(self) -> QuerySet[Order]:
+        """Orders with everything that an order's page shows."""
+        return self.get_queryset().prefetch_related(
             _lines(),
             Prefetch("events", OrderEvent.objects.order_by("id")),
             Prefetch("shipments", Shipment.objects.select_related("carrier").order_by("id")),
             "payments__refunds",
         )
-        return Response(OrderSerializer(whole.get(pk=order.pk)).data, status=code)
 
 
 class PaymentViewSet(GenericViewSet):

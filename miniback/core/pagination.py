@@ -80,7 +80,10 @@ class KeysetPagination(BasePagination):
         try:
             value, row_id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
             meta = queryset.model._meta
-            return meta.get_field(self.column).to_python(value), meta.pk.to_python(row_id)
+            key = meta.get_field(self.column).to_python(value), meta.pk.to_python(row_id)
+            if None in key:
+                raise ValueError("an ordering column is never null")
+            return key
         except (ValueError, TypeError, RecursionError, ValidationError) as error:
             raise InvalidFields(cursor=_("Use the next_cursor of the page before.")) from error
 

@@ -16,7 +16,8 @@ from miniback.core.parsers import MAX_UPLOAD_BYTES
 MAX_PIXELS = 40_000_000
 # What is kept: enough for any screen, small enough to serve.
 MAX_SIDE = 2048
-# Decoder's format -> what it is stored as. GIF and SVG are refused.
+# GIF and SVG are refused. A JPEG of several pictures calls itself MPO; the first one is kept.
+OPENED = ["JPEG", "PNG", "WEBP"]
 FORMATS = {"JPEG": "JPEG", "MPO": "JPEG", "PNG": "PNG", "WEBP": "WEBP"}
 
 
@@ -46,7 +47,7 @@ def _decode(file: UploadedFile) -> tuple[Image.Image, str]:
         with warnings.catch_warnings():
             # Pillow only warns of a picture up to twice its limit; ours is checked below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture: Image.Image = Image.open(file, formats=list(FORMATS))
+            picture: Image.Image = Image.open(file, formats=OPENED)
         # The size stands in the header: nothing is decoded before this.
         if picture.width * picture.height > MAX_PIXELS:
             raise NotAPicture

@@ -23,7 +23,7 @@ TARGETS = {
     "wechatpay.notice",
 }
 # Faults of an answer. The first group stands in for processing, the second comes after it.
-INSTEAD = {"timeout_before", "http_500", "http_429", "errcode"}
+INSTEAD = {"timeout_before", "http_500", "http_429", "errcode", "not_enough"}
 AFTERWARDS = {
     "timeout_after", "http_500_after", "html", "empty", "cut_off", "unsigned", "redirect",
     "wrong_signature",
@@ -33,7 +33,7 @@ OF_NOTICES = {
     "duplicate", "dropped", "delayed", "wrong_amount", "wrong_app_id", "wrong_mch_id",
     "wrong_signature", "stale_timestamp", "probe", "not_success",
 }  # fmt: skip
-OF_OPERATIONS = {"notice_first", "abnormal", "not_enough"}
+OF_OPERATIONS = {"notice_first", "abnormal"}
 ALL = INSTEAD | AFTERWARDS | OF_NOTICES | OF_OPERATIONS
 
 # Longer than any client should wait.
@@ -74,6 +74,9 @@ def _instead(fault: Fault) -> HttpResponse:
         case "http_429":
             body = {"code": "FREQUENCY_LIMITED", "message": "slow down"}
             return JsonResponse(body, status=429)
+        case "not_enough":
+            body = {"code": "NOT_ENOUGH", "message": "the merchant's balance is too low"}
+            return JsonResponse(body, status=403)
         case "errcode":
             code = fault.options.get("errcode", -1)
             return JsonResponse({"errcode": code, "errmsg": f"system error rid: {fault.pk:08x}"})

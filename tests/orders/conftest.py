@@ -1,0 +1,57 @@
+"""An order at the platform, unpaid."""
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from accounts.models import User
+from catalog.models import Sku
+from orders.models import Order, Payment
+from tests.conftest import Api
+from tests.factories import make_sku
+from tests.sandbox_process import SandboxProcess
+
+
+class Deal(NamedTuple):
+    api: Api
+    sandbox: SandboxProcess
+    user: User
+    sku: Sku
+    number: str
+    payment: Payment
+    params: dict[str, str]
+
+    @property
+    def order(self) -> Order:
+        return Order.objects.get(number=self.number)
+
+    def pay(self, **more: Any) -> None:
+        answer = self.sandbox.pay(self.params, **more)
+        assert answer.ok, answer.text
+
+    def check(self) -> Any:
+        Payment.objects.filter(number=self.payment.number).update(checked_at=None)
+        return self.api.post(f"payments/{self.payment.number}/check/")
+
+    def stock(self) -> int:
+        return Sku.objects.get(pk=self.sku.pk).stock
+
+
+def place(api: Api, sku: Sku, *, quantity: int = 2, key: str = "key-00000001") -> str:
+    address = api.get("addresses/").json()["results"][0]["id"]
+    lines = [{"sku": sku.pk, "quantity": quantity}]
+    answer = api.place(key, lines=lines, address=address, payable_fen=sku.price_fen * quantity)
+    assert answer.status_code == 201, answer.content
+    return answer.json()["number"]
+
+
+@pytest.fixture
+def deal(payer: Api, shop: SandboxProcess) -> Deal:
+    """Two pieces at 19.90, stock of ten, the payment sheet is open."""
+    sku = make_sku(price_fen=1990, stock=10)
+    number = place(payer, sku)
+    asked = payer.post(f"orders/{number}/pay/", {"channel": "wechat"})
+    assert asked.status_code == 200, asked.content
+    payment = Payment.objects.get(number=asked.json()["payment"])
+    user = payment.order.user
+    return Deal(payer, shop, user, sku, number, payment, asked.json()["params"])

@@ -1,0 +1,34 @@
+"""The tables of states, cell by cell."""
+
+import itertools
+
+from orders.status import CUSTOMER_ACTIONS, Actor, OrderStatus, may_move
+
+S, A = OrderStatus, Actor
+
+ALLOWED = {
+    (S.PENDING_PAYMENT, S.PAID, A.PLATFORM),
+    (S.PENDING_PAYMENT, S.CANCELLED, A.CUSTOMER),
+    (S.PENDING_PAYMENT, S.CANCELLED, A.STAFF),
+    (S.PENDING_PAYMENT, S.CANCELLED, A.JOB),
+    (S.PAID, S.PARTLY_SHIPPED, A.STAFF),
+    (S.PAID, S.SHIPPED, A.STAFF),
+    (S.PARTLY_SHIPPED, S.SHIPPED, A.STAFF),
+    (S.SHIPPED, S.COMPLETED, A.CUSTOMER),
+    (S.SHIPPED, S.COMPLETED, A.JOB),
+}
+
+
+def test_every_cell() -> None:
+    """6 x 6 x 4 cells: what is not listed is refused."""
+    for start, end, actor in itertools.product(S, S, A):
+        assert may_move(start, end, actor) == ((start, end, actor) in ALLOWED), (start, end, actor)
+
+
+def test_every_status_says_what_a_customer_may_do() -> None:
+    assert set(CUSTOMER_ACTIONS) == set(S)
+
+
+def test_ends_are_ends() -> None:
+    for end in (S.COMPLETED, S.CANCELLED):
+        assert not any(may_move(end, other, actor) for other in S for actor in A)
