@@ -17,6 +17,7 @@ from miniback.core.crypto import keyed_hash
 class IdentityInline(FactsOnly, admin.TabularInline):
     model = Identity
     fields = ["platform", "app_id", "openid", "unionid", "created_at"]
+    readonly_fields = ["created_at"]
     extra = 0
 
 
