@@ -94,11 +94,9 @@ class StaffAdmin(UserAdmin):
     )
     readonly_fields = ["last_login", "date_joined"]
 
-    def get_form(
-        self, request: HttpRequest, obj: Staff | None = None, change: bool = False, **kwargs: Any
-    ) -> type[forms.ModelForm]:
+    def get_form(self, request: HttpRequest, obj: Staff | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
         """A username is what makes a user staff, so here it may not be empty."""
-        form = super().get_form(request, obj, change, **kwargs)
+        form: Any = super().get_form(request, obj, **kwargs)
         if "username" in form.base_fields:
             form.base_fields["username"].required = True
         return form
