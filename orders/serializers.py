@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from catalog.models import picture_url
@@ -83,11 +84,13 @@ class LinesInput(serializers.Serializer):
         """Adds ``quantities``: SKU id -> pieces, or None for the cart."""
         lines = attrs.pop("lines", None)
         if (lines is None) != attrs.pop("from_cart"):
-            raise serializers.ValidationError({"lines": ["Send either lines or from_cart: true."]})
+            raise serializers.ValidationError(
+                {"lines": [_("Send either lines or from_cart: true.")]}
+            )
         attrs["quantities"] = None if lines is None else {}
         for line in lines or []:
             if line["sku"] in attrs["quantities"]:
-                raise serializers.ValidationError({"lines": ["An article stands twice."]})
+                raise serializers.ValidationError({"lines": [_("An article stands twice.")]})
             attrs["quantities"][line["sku"]] = line["quantity"]
         return attrs
 

@@ -1,6 +1,7 @@
 """What holds for the whole project."""
 
 import ast
+import gettext
 import re
 import secrets
 import subprocess

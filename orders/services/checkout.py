@@ -11,6 +11,7 @@ from accounts.models import Address, phone_hashes
 from catalog.models import Sku
 from catalog.services import take_stock
 from miniback.core.errors import Conflict, NotFound, Refused
+from miniback.core.money import MAX_FEN
 from miniback.core.transactions import atomic
 from orders.models import CartLine, Order, OrderLine, new_number
 from orders.pricing import Amounts, price
@@ -19,7 +20,6 @@ from orders.services.life import record_event
 from orders.status import Actor
 
 MAX_ORDER_LINES = 50
-MAX_ORDER_FEN = 100_000_000_00
 
 
 class CartEmpty(Conflict):
@@ -111,7 +111,7 @@ def place_order(
     amounts = price((skus[i].price_fen, quantity) for i, quantity in wanted.items())
     if amounts.payable_fen != payable_fen:
         raise PriceChanged(payable_fen=amounts.payable_fen)
-    if not 0 < amounts.payable_fen <= MAX_ORDER_FEN:
+    if not 0 < amounts.payable_fen <= MAX_FEN:
         raise NothingToPay if amounts.payable_fen <= 0 else OrderTooLarge
     order = Order.objects.create(
         number=number,
