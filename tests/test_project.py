@@ -210,3 +210,20 @@ def test_an_example_production_environment_passes_the_deploy_check(tmp_path: Pat
     assert "no issues" in result.stdout
     crowded = manage(tmp_path, "check --deploy", {**change, "WORKERS": "30"})
     assert "miniback.E004" in crowded.stderr
+
+
+def test_every_text_is_translated_and_compiled() -> None:
+    folder = ROOT / "miniback" / "locale" / "zh_Hans" / "LC_MESSAGES"
+    with (folder / "django.mo").open("rb") as file:
+        compiled = gettext.GNUTranslations(file)
+    same_in_both = {"openid", "unionid", "SKU", "SKUs"}
+    for entry in (folder / "django.po").read_text().split("\n\n")[1:]:
+        source = re.split(r"^msg(?:str|id_plural)", entry, flags=re.M)[0]
+        msgid = "".join(re.findall(r'^(?:msgid )?"(.*)"$', source, re.M)).replace('\\"', '"')
+        assert "fuzzy" not in entry, msgid
+        translated = (
+            compiled.ngettext(msgid, msgid, 1)
+            if "msgid_plural" in entry
+            else compiled.gettext(msgid)
+        )
+        assert translated != msgid or msgid in same_in_both
