@@ -1,5 +1,6 @@
 """A sandbox in a process of its own, and the hands to play a customer and misbehave with."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -92,3 +93,12 @@ def until(look: Callable[[], Any], *, at_least: int = 1, seconds: float = 15) ->
             return seen
         assert time.monotonic() < deadline, f"waited {seconds} s; saw {seen}"
         time.sleep(0.03)
+
+
+def free_pair() -> int:
+    """A port whose neighbour is free too."""
+    for port in range(18100, 18900, 2):
+        with socket.socket() as one, socket.socket() as two:
+            if one.connect_ex(("127.0.0.1", port)) and two.connect_ex(("127.0.0.1", port + 1)):
+                return port
+    raise AssertionError("no free ports")

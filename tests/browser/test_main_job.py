@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import pytest
 import requests
 
-from tests.sandbox_process import ROOT, until
+from tests.sandbox_process import ROOT, free_pair, until
 
 pytestmark = pytest.mark.browser
 CHROMIUM = "/usr/bin/chromium"
@@ -24,15 +23,6 @@ SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 class Demo(NamedTuple):
     shop: str
     phone: str
-
-
-def free_pair() -> int:
-    """A port whose neighbour is free too."""
-    for port in range(18100, 18900, 2):
-        with socket.socket() as one, socket.socket() as two:
-            if one.connect_ex(("127.0.0.1", port)) and two.connect_ex(("127.0.0.1", port + 1)):
-                return port
-    raise AssertionError("no free ports")
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", default="8000")
+        parser.add_argument("--application", default="miniback.wsgi:application")
 
     def handle(self, *args: Any, **options: Any) -> None:
         flags = {
@@ -23,9 +24,10 @@ class Command(BaseCommand):
             "--workers": settings.WORKERS,
             # Few: each holds a database connection, and more only wait for the interpreter.
             "--blocking-threads": settings.BLOCKING_THREADS,
-            # Connections beyond these wait in the kernel and not in a worker that is busy.
-            "--backlog": 1024,
-            "--backpressure": settings.BLOCKING_THREADS * 8,
+            # Connections beyond these wait in the kernel. Each worker takes its share, and an idle
+            # keep-alive connection counts: a small number would starve other customers for 30 s.
+            "--backlog": 2048,
+            "--backpressure": max(2048 // settings.WORKERS, 64),
             "--workers-kill-timeout": 10,
             "--log-level": "warning",
         }
@@ -33,4 +35,4 @@ class Command(BaseCommand):
         # Without it one worker that is killed ends the server.
         command += ["--respawn-failed-workers", "--no-ws"]
         command += [str(word) for pair in flags.items() for word in pair]
-        os.execv(sys.executable, [*command, "miniback.wsgi:application"])  # noqa: S606
+        os.execv(sys.executable, [*command, options["application"]])  # noqa: S606

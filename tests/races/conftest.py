@@ -1,0 +1,140 @@
+"""Real server processes on the test's own database, the jobs beside them, and many customers."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import requests
+from django.conf import settings
+
+from tests.factories import ADDRESS
+from tests.sandbox_process import ROOT, SandboxProcess, free_pair, until
+
+T = TypeVar("T")
+WORKERS, THREADS = 4, 4
+
+
+def database_url() -> str:
+    """The address of the test database, for another process."""
+    name = str(settings.DATABASES["default"]["NAME"])
+    given = os.environ.get("DATABASE_URL", "")
+    if not given or given.startswith("sqlite"):
+        return f"sqlite:///{name}"
+    return urlunsplit(urlsplit(given)._replace(path=f"/{name}"))
+
+
+class Shop:
+    """Server processes and a job runner; `application` may be the control."""
+
+    def __init__(self, sandbox: SandboxProcess, log: Path, application: str, jobs: bool) -> None:
+        port = free_pair()
+        self.url = f"http://127.0.0.1:{port}"
+        env = {**os.environ, **sandbox.env, "PUBLIC_URL": self.url, "DATABASE_URL": database_url()}
+        env |= {"WORKERS": str(WORKERS), "BLOCKING_THREADS": str(THREADS), "LOG_LEVEL": "ERROR"}
+        env |= {"PYTHONWARNINGS": "ignore", "DJANGO_SETTINGS_MODULE": "miniback.settings"}
+        self.env, self.log = env, log.open("w")
+        self.processes = [
+            self.start("run_server", "--port", str(port), "--application", application)
+        ]
+        if jobs:
+            self.processes.append(self.start("run_jobs"))
+        until(self.is_ready, seconds=30)
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        arguments = [sys.executable, "manage.py", *command]
+        return subprocess.Popen(arguments, cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log)
+
+    def is_ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=2).ok
+        except requests.ConnectionError:
+            return False
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.wait(20)
+        self.log.close()
+
+
+class Buyer:
+    """A customer who logged in over HTTP."""
+
+    def __init__(self, shop: Shop, sandbox: SandboxProcess, openid: str) -> None:
+        self.shop, self.sandbox, self.openid = shop, sandbox, openid
+        self.http = requests.Session()
+        self.http.trust_env = False
+        answer = self.call(
+            "POST", "auth/login/", {"platform": "wechat", "code": sandbox.code(openid)}
+        )
+        assert answer.status_code == 200, answer.text
+        self.http.headers["Authorization"] = f"Bearer {answer.json()['access']}"
+        self.address: int | None = None
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
+        return self.http.request(
+            method, f"{self.shop.url}/api/v1/{path}", json=body, headers=headers, timeout=60
+        )
+
+    def settle(self) -> "Buyer":
+        self.address = self.call("POST", "addresses/", ADDRESS).json()["id"]
+        return self
+
+    def place(self, key: str, payable_fen: int, **what: Any) -> requests.Response:
+        body = {"address": self.address, "payable_fen": payable_fen, **what}
+        return self.call("POST", "orders/", body, **{"Idempotency-Key": key})
+
+
+@pytest.fixture(scope="session")
+def race_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    process = SandboxProcess(tmp_path_factory.mktemp("race-sandbox"))
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def platform(race_sandbox: SandboxProcess) -> SandboxProcess:
+    race_sandbox.reset()
+    return race_sandbox
+
+
+@pytest.fixture
+def open_shop(
+    transactional_db: None, platform: SandboxProcess, tmp_path: Path
+) -> Iterator[Callable[..., Shop]]:
+    opened: list[Shop] = []
+
+    def open_one(application: str = "miniback.wsgi:application", jobs: bool = False) -> Shop:
+        opened.append(Shop(platform, tmp_path / "server.log", application, jobs))
+        return opened[-1]
+
+    yield open_one
+    for shop in opened:
+        shop.stop()
+
+
+def together(acts: Iterable[Callable[[], T]]) -> list[T]:
+    """Run every act in a thread of its own, all starting at the same instant."""
+    acts = list(acts)
+    start = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], T]) -> T:
+        start.wait()
+        return act()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+def in_turns(acts: Iterable[Callable[[], T]], width: int = 16) -> list[T]:
+    """Run acts a few at a time."""
+    with ThreadPoolExecutor(width) as pool:
+        return [future.result() for future in [pool.submit(act) for act in acts]]
