@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import JSONField, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -70,6 +70,13 @@ class SkuForm(forms.ModelForm):
         model = Sku
         fields = ["code", "options", "price_fen", "market_price_fen", "picture", "is_active"]
 
+    def clean_options(self) -> dict[str, str]:
+        # An empty list would pass as "no options".
+        return self.cleaned_data["options"] or {}
+
+
+SMALL_JSON = {JSONField: {"widget": forms.Textarea(attrs={"rows": 2, "cols": 26})}}
+
 
 class SkuInline(admin.TabularInline):
     model = Sku
@@ -85,6 +92,7 @@ class SkuInline(admin.TabularInline):
         "is_active",
     ]
     readonly_fields = ["stock"]
+    formfield_overrides = SMALL_JSON
     extra = 0
     can_delete = False
 
@@ -92,6 +100,7 @@ class SkuInline(admin.TabularInline):
 class OptionInline(admin.TabularInline):
     model = ProductOption
     fields = ["name", "values", "position"]
+    formfield_overrides = SMALL_JSON
     extra = 0
 
 

@@ -19,7 +19,7 @@ def draw(kind: int, *, seed: int) -> bytes:
     picture = _backdrop(hue)
     _shadow(picture)
     pen = ImageDraw.Draw(picture)
-    SUBJECTS[kind % len(SUBJECTS)](pen, _tone(hue, 0.62, 0.72), _tone(hue, 0.72, 0.45))
+    SUBJECTS[kind % len(SUBJECTS)](pen, _tone(hue, 0.58, 0.87), _tone(hue, 0.72, 0.45))
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=86)
     return buffer.getvalue()

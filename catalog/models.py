@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
 from django.db import models
 from django.db.models import Q
@@ -155,12 +156,30 @@ class ProductPicture(models.Model):
         return self.picture.name
 
 
+def validate_option_values(values: Any) -> None:
+    """Refuse what is not a list of different words, such as ["red", "blue"]."""
+    words = isinstance(values, list) and all(isinstance(v, str) and v for v in values)
+    if not words or len(set(values)) != len(values):
+        raise ValidationError(_('Enter different values, such as ["red", "blue"].'))
+
+
+def validate_sku_options(options: Any) -> None:
+    """Refuse what is not one word for each option, such as {"colour": "red"}."""
+    if not isinstance(options, dict) or not all(isinstance(v, str) for v in options.values()):
+        raise ValidationError(_('Enter one value for each option, such as {"colour": "red"}.'))
+
+
 class ProductOption(models.Model):
     """One thing a customer chooses, such as colour, and the values there are."""
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="options")
     name = models.CharField(_("name"), max_length=20)
-    values = models.JSONField(_("values"), default=list, help_text=_('such as ["red", "blue"]'))
+    values = models.JSONField(
+        _("values"),
+        default=list,
+        validators=[validate_option_values],
+        help_text=_('such as ["red", "blue"]'),
+    )
     position = models.PositiveIntegerField(_("position"), default=0, help_text=_("low first"))
 
     class Meta:
@@ -182,7 +201,11 @@ class Sku(models.Model):
     )
     code = ExactCharField(_("SKU code"), max_length=50, unique=True)
     options = models.JSONField(
-        _("options"), default=dict, blank=True, help_text=_('such as {"colour": "red"}')
+        _("options"),
+        default=dict,
+        blank=True,
+        validators=[validate_sku_options],
+        help_text=_('such as {"colour": "red"}'),
     )
     price_fen = FenField(_("price"))
     market_price_fen = FenField(_("market price"), null=True, blank=True)

@@ -133,7 +133,8 @@ def test_phone_pays_admin_ships_phone_confirms(demo: Demo, browser) -> None:
     desk.shoot("admin-shipped")
     admin.goto(f"{demo.shop}/admin/catalog/product/")
     desk.shoot("admin-products")
-    admin.locator("#result_list th a").nth(1).click()
+    admin.locator("#result_list .field-name a").first.click()
+    admin.locator("#id_name").wait_for()
     desk.shoot("admin-product")
 
     page.locator("[data-status=shipped]").wait_for()

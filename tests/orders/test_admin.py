@@ -275,6 +275,16 @@ def test_removing_more_than_there_is_is_refused(staff: Staff, client: Any) -> No
     assert Sku.objects.get().stock == 5
 
 
+@pytest.mark.parametrize("options", ["3", '{"a": 1}', '{"a": ["b"]}', "red", '{"a": null}'])
+def test_options_of_another_shape_are_explained(staff: Staff, client: Any, options: str) -> None:
+    sku = make_sku()
+    answer = save(
+        client, sku.product, product_form(sku.product, sku, code=sku.code, options=options)
+    )
+    assert "errorlist" in answer.content.decode()
+    assert Sku.objects.get().options == {"规格": "100克"}
+
+
 def test_customers_cannot_enter(client: Any) -> None:
     client.force_login(make_order().user)
     assert client.get("/admin/").status_code == 302

@@ -350,6 +350,7 @@
         else problem.textContent = body.error;
       }),
       el("button", { class: "second", onclick: close(request.cancelled) }, "取消")));
+    $("toast").hidden = true;
     $("sheet").hidden = false;
     password.focus();
   };
