@@ -75,7 +75,7 @@ class SkuForm(forms.ModelForm):
         return self.cleaned_data["options"] or {}
 
 
-SMALL_JSON = {JSONField: {"widget": forms.Textarea(attrs={"rows": 2, "cols": 26})}}
+SMALL_JSON: dict[Any, Any] = {JSONField: {"widget": forms.Textarea(attrs={"rows": 2, "cols": 26})}}
 
 
 class SkuInline(admin.TabularInline):
