@@ -1,6 +1,8 @@
 # Two targets matter first: `make run` and `make test`. Python 3.11 or newer is all they need.
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first that runs and is new enough (a version manager may list some that do not run).
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PORT ?= 8000
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -18,7 +20,7 @@ help:
 
 # A marker a set: installed when its lock file is newer.
 .venv/made:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed."; exit 1; }
 	$(PYTHON) -m venv .venv
 	@touch $@
 .venv/%.installed: requirements/%.txt .venv/made
