@@ -33,7 +33,7 @@ def serve(port: int, directory: Path, shop_url: str) -> None:
     from django.core.servers.basehttp import WSGIRequestHandler, WSGIServer  # noqa: PLC0415
     from django.core.wsgi import get_wsgi_application  # noqa: PLC0415
 
-    from miniback.sandbox import keys, notices, wechatpay  # noqa: PLC0415
+    from miniback.sandbox import keys, notices, refunds  # noqa: PLC0415
 
     class Server(socketserver.ThreadingMixIn, WSGIServer):
         daemon_threads = True
@@ -47,7 +47,7 @@ def serve(port: int, directory: Path, shop_url: str) -> None:
     server.set_app(get_wsgi_application())
     url = f"http://127.0.0.1:{server.server_port}"
     keys.make(directory, url=url, shop_url=shop_url)
-    notices.start_sender(wechatpay.settle_refunds)
+    notices.start_sender(refunds.settle_refunds)
     print(f"sandbox at {url}", flush=True)  # noqa: T201  (its caller waits for this line)
     try:
         server.serve_forever()

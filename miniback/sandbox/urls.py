@@ -2,22 +2,22 @@
 
 from django.urls import path
 
-from miniback.sandbox import phone, wechat, wechatpay
+from miniback.sandbox import phone, refunds, wechat, wechatpay
 from miniback.sandbox.phone import posting
 
-trades, refunds = "v3/pay/transactions", "v3/refund/domestic/refunds"
+TRADES, REFUNDS = "v3/pay/transactions", "v3/refund/domestic/refunds"
 
 urlpatterns = [
     # api.weixin.qq.com
     path("sns/jscode2session", wechat.jscode2session),
     path("cgi-bin/stable_token", wechat.stable_token),
     # api.mch.weixin.qq.com
-    path(f"{trades}/jsapi", wechatpay.place),
-    path(f"{trades}/out-trade-no/<str:out_trade_no>", wechatpay.query),
-    path(f"{trades}/id/<str:transaction_id>", wechatpay.query),
-    path(f"{trades}/out-trade-no/<str:out_trade_no>/close", wechatpay.close),
-    path(refunds, wechatpay.refund),
-    path(f"{refunds}/<str:out_refund_no>", wechatpay.query_refund),
+    path(f"{TRADES}/jsapi", wechatpay.place),
+    path(f"{TRADES}/out-trade-no/<str:out_trade_no>", wechatpay.query),
+    path(f"{TRADES}/id/<str:transaction_id>", wechatpay.query),
+    path(f"{TRADES}/out-trade-no/<str:out_trade_no>/close", wechatpay.close),
+    path(REFUNDS, refunds.refund),
+    path(f"{REFUNDS}/<str:out_refund_no>", refunds.query_refund),
     # control
     path("ledger/", phone.ledger),
     path("notifications/", phone.notifications),

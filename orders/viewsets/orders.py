@@ -1,12 +1,8 @@
-"""Cart, orders, payments, and the platforms' callbacks."""
+"""Orders and their payments."""
 
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet, Sum
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils.decorators import method_decorator
-from django.views import View
-from django.views.decorators.csrf import csrf_exempt
+from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import status
 from rest_framework.decorators import action
@@ -16,19 +12,12 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from catalog.services import OutOfStock
-from miniback.core.errors import KeyMismatch, NotFound, PayloadTooLarge, Throttled
+from miniback.core.errors import KeyMismatch, NotFound, Throttled
 from miniback.core.idempotency import run_once
 from miniback.core.schema import describe, path_id
-from miniback.platforms.errors import Misconfigured, NoticeRejected
-from orders.models import CartLine, Order, OrderEvent, OrderLine, Payment, Shipment
+from orders.models import Order, OrderEvent, OrderLine, Payment, Shipment
 from orders.serializers import (
     CancelInput,
-    CartCountSerializer,
-    CartLineChange,
-    CartLineInput,
-    CartLineSerializer,
-    CartSelection,
-    CartSerializer,
     OrderCardSerializer,
     OrderInput,
     OrderQuery,
@@ -39,14 +28,13 @@ from orders.serializers import (
     QuoteInput,
     QuoteSerializer,
 )
-from orders.services import cart, checkout, notices, payment
+from orders.services import cart, checkout, payment
 from orders.services.cancellation import cancel_order
 from orders.services.channels import PlatformUnavailable
 from orders.services.fulfillment import confirm_receipt
 from orders.services.life import OrderStatusConflict
 from orders.status import Actor
 
-MAX_NOTICE_BYTES = 64 * 1024
 NUMBER = path_id("number", text=True)
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -55,79 +43,6 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     required=True,
     description="Made when the confirm page opens, kept until it is answered; 8 to 64 characters.",
 )
-
-
-class CartViewSet(GenericViewSet):
-    serializer_class = CartSerializer
-
-    @describe("Read my cart", answers={200: CartSerializer})
-    def retrieve(self, request: Request) -> Response:
-        """Prices are today's; a line that cannot be bought says why in `problem`."""
-        lines = list(CartLine.objects.for_customer(request.user).with_sku().order_by("-id"))
-        goods_fen = sum(
-            line.sku.price_fen * line.quantity
-            for line in lines
-            if line.is_selected and not line.problem
-        )
-        count = sum(line.quantity for line in lines)
-        body = {"lines": lines, "goods_fen": goods_fen, "count": count}
-        return Response(CartSerializer(body).data)
-
-    @describe("Count the pieces in my cart", answers={200: CartCountSerializer})
-    @action(methods=["get"], detail=False)
-    def count(self, request: Request) -> Response:
-        """One small query, for the badge on every page."""
-        pieces = CartLine.objects.for_customer(request.user).aggregate(count=Sum("quantity"))
-        return Response({"count": pieces["count"] or 0})
-
-    @describe("Tick or untick lines", request=CartSelection, answers={204: None})
-    @action(methods=["put"], detail=False)
-    def selection(self, request: Request) -> Response:
-        """`lines` are ids of cart lines, or null for all."""
-        form = CartSelection(data=request.data)
-        form.is_valid(raise_exception=True)
-        cart.select_in_cart(request.user, **form.validated_data)
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class CartLineViewSet(GenericViewSet):
-    serializer_class = CartLineSerializer
-    queryset = CartLine.objects.none()
-    lookup_value_regex = r"[0-9]{1,18}"
-
-    @describe(
-        "Put into the cart",
-        request=CartLineInput,
-        answers={201: CartLineSerializer},
-        errors=[cart.NotBuyable, cart.CartFull, cart.TooMany],
-    )
-    def create(self, request: Request) -> Response:
-        """Adds to the line that is there."""
-        form = CartLineInput(data=request.data)
-        form.is_valid(raise_exception=True)
-        sku, quantity = form.validated_data["sku"], form.validated_data["quantity"]
-        line = cart.add_to_cart(request.user, sku_id=sku, quantity=quantity)
-        return Response(CartLineSerializer(line).data, status=status.HTTP_201_CREATED)
-
-    @describe(
-        "Change a cart line",
-        request=CartLineChange,
-        answers={200: CartLineSerializer},
-        errors=[NotFound],
-        parameters=[path_id()],
-    )
-    def update(self, request: Request, pk: str) -> Response:
-        """Send both fields."""
-        form = CartLineChange(data=request.data)
-        form.is_valid(raise_exception=True)
-        line = cart.change_cart_line(request.user, int(pk), **form.validated_data)
-        return Response(CartLineSerializer(line).data)
-
-    @describe("Remove a cart line", answers={204: None}, errors=[NotFound], parameters=[path_id()])
-    def destroy(self, request: Request, pk: str) -> Response:
-        """Removes the line with all its pieces."""
-        cart.remove_from_cart(request.user, int(pk))
-        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class OrderViewSet(GenericViewSet):
@@ -306,29 +221,6 @@ class PaymentViewSet(GenericViewSet):
         """Asks the platform now, at most once in two seconds."""
         checked = payment.check_payment_for_customer(self.get_object())
         return Response(PaymentSerializer(checked).data)
-
-
-@method_decorator(csrf_exempt, name="dispatch")
-class WeChatPayCallback(View):
-    """WeChat Pay's notices, in its own format: the status is what counts.
-
-    Not a view of the API: no cookie, no token, no parser stands before the raw body.
-    """
-
-    http_method_names = ["post"]
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdigit() or int(length) > MAX_NOTICE_BYTES:
-            return JsonResponse({"code": "FAIL", "message": PayloadTooLarge.code}, status=413)
-        try:
-            notices.receive_wechatpay_notice(request.headers, request.body)
-        except NoticeRejected as error:
-            code = 400 if error.code == "BAD_RESOURCE" else 401
-            return JsonResponse({"code": "FAIL", "message": error.code}, status=code)
-        except Misconfigured:
-            return JsonResponse({"code": "FAIL", "message": "NOT_READY"}, status=503)
-        return HttpResponse(status=204)
 
 
 def _lines() -> Prefetch:

@@ -1,0 +1,13 @@
+"""The API of the deal."""
+
+from orders.viewsets.callbacks import WeChatPayCallback
+from orders.viewsets.cart import CartLineViewSet, CartViewSet
+from orders.viewsets.orders import OrderViewSet, PaymentViewSet
+
+__all__ = [
+    "CartLineViewSet",
+    "CartViewSet",
+    "OrderViewSet",
+    "PaymentViewSet",
+    "WeChatPayCallback",
+]
