@@ -62,6 +62,12 @@ class Category(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """Refuse a parent below the category itself: the branch would hang on nothing."""
+        below = Category.objects.with_descendants(self.pk) if self.pk else set()
+        if self.parent_id in below:
+            raise ValidationError({"parent": _("Choose a category that is not below this one.")})
+
 
 class Brand(models.Model):
     name = models.CharField(_("name"), max_length=50, unique=True)

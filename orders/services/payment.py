@@ -62,20 +62,16 @@ def start_payment(order: Order, *, channel: str, payer: Identity) -> PayRequest:
         raise WrongPlatform
     assert_no_transaction()
     payment = _open_payment(order.pk, Channel(channel), payer)
-    client = None
     try:
         client = wechatpay_client()
         if payment.prepay_until is None or payment.prepay_until < timezone.now():
             _store_prepay(payment, client.create(**_order_at_platform(payment)))
-    except PlatformRefused as error:
-        # Most likely paid or closed meanwhile: the platform's own word decides.
-        logger.warning("payment %s was refused: %s", payment.number, error)
-        check_payment(payment)
-        raise OrderStatusConflict(status=Order.objects.get(pk=order.pk).status) from error
     except PlatformError as error:
         logger.warning("payment %s: %s", payment.number, error)
-        payment_is_unknown = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.CREATED)
-        payment_is_unknown.update(status=PaymentStatus.UNKNOWN, last_error=str(error))
+        created = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.CREATED)
+        created.update(status=PaymentStatus.UNKNOWN, last_error=str(error))
+        if isinstance(error, PlatformRefused):
+            _refuse_what_is_settled(payment)
         raise PlatformUnavailable(retry_after=2) from error
     return PayRequest(payment, client.client_params(payment.prepay_id))
 
@@ -117,6 +113,17 @@ def _order_at_platform(payment: Payment) -> dict[str, Any]:
         "notify_url": wechatpay_notify_url(),
         "expires_at": timezone.localtime(order.pay_before),
     }
+
+
+def _refuse_what_is_settled(payment: Payment) -> None:
+    """Most likely it is paid or closed: let the platform say. Raises OrderStatusConflict if so."""
+    try:
+        check_payment(payment)
+    except (PlatformError, Mismatch) as error:
+        logger.warning("payment %s: %s", payment.number, error)
+    status = Order.objects.values_list("status", flat=True).get(pk=payment.order_id)
+    if status != OrderStatus.PENDING_PAYMENT:
+        raise OrderStatusConflict(status=status)
 
 
 def _store_prepay(payment: Payment, prepay_id: str) -> None:

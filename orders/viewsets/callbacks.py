@@ -1,5 +1,8 @@
 """What the platforms call, in their own formats."""
 
+import logging
+
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import method_decorator
 from django.views import View
@@ -8,6 +11,8 @@ from django.views.decorators.csrf import csrf_exempt
 from miniback.core.errors import PayloadTooLarge
 from miniback.platforms.errors import Misconfigured, NoticeRejected
 from orders.services import notices
+
+logger = logging.getLogger(__name__)
 
 MAX_NOTICE_BYTES = 64 * 1024
 
@@ -30,6 +35,8 @@ class WeChatPayCallback(View):
         except NoticeRejected as error:
             code = 400 if error.code == "BAD_RESOURCE" else 401
             return JsonResponse({"code": "FAIL", "message": error.code}, status=code)
-        except Misconfigured:
+        except (Misconfigured, DatabaseError):
+            # 5xx, so that the platform sends it again.
+            logger.exception("a notice could not be taken")
             return JsonResponse({"code": "FAIL", "message": "NOT_READY"}, status=503)
         return HttpResponse(status=204)

@@ -18,7 +18,7 @@ from miniback.core.outbox import post
 from orders.models import Carrier, CartLine, Notice, Order, Payment, Refund, Shipment
 from orders.services.fulfillment import ship_order
 from orders.services.refunds import refund_payment
-from tests.factories import make_order, make_product, make_sku, make_staff
+from tests.factories import make_category, make_order, make_product, make_sku, make_staff
 
 pytestmark = pytest.mark.django_db
 
@@ -283,6 +283,17 @@ def test_options_of_another_shape_are_explained(staff: Staff, client: Any, optio
     )
     assert "errorlist" in answer.content.decode()
     assert Sku.objects.get().options == {"规格": "100克"}
+
+
+def test_a_category_cannot_hang_below_itself(staff: Staff, client: Any) -> None:
+    root = make_category(name="root")
+    leaf = make_category(name="leaf", parent=make_category(name="branch", parent=root))
+    url = reverse("admin:catalog_category_change", args=[root.pk])
+    for parent in (root, leaf):
+        answer = client.post(url, {"name": "root", "parent": parent.pk, "position": 0})
+        assert "errorlist" in answer.content.decode()
+    root.refresh_from_db()
+    assert root.parent is None
 
 
 def test_customers_cannot_enter(client: Any) -> None:

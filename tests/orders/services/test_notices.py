@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from orders.models import Notice, Payment
 from orders.services.notices import process_due_notices
@@ -211,6 +212,23 @@ def test_a_notice_that_was_kept_but_not_applied(deal: Deal, genuine: bytes) -> N
     process_due_notices()
     process_due_notices()
     assert Notice.objects.get().outcome == "applied"
+    assert deal.order.events.count() == 2
+
+
+def test_a_notice_while_the_database_is_broken(deal: Deal, genuine: bytes) -> None:
+    """P26: 5xx, so that the platform repeats it; afterwards paid once."""
+
+    def rename(old: str, new: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    rename("orders_notice", "orders_notice_away")
+    try:
+        assert post(deal, genuine, headers(deal.sandbox, genuine)) == 503
+    finally:
+        rename("orders_notice_away", "orders_notice")
+    assert post(deal, genuine, headers(deal.sandbox, genuine)) == 204
+    assert deal.order.status == OrderStatus.PAID
     assert deal.order.events.count() == 2
 
 

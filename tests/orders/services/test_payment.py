@@ -17,6 +17,7 @@ from orders.status import OrderStatus, PaymentStatus, RefundStatus
 from tests.conftest import Api
 from tests.factories import make_sku
 from tests.orders.conftest import Deal, place
+from tests.platforms.test_wechatpay import make_client
 from tests.sandbox_process import SandboxProcess, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -266,6 +267,29 @@ def test_an_answer_that_cannot_be_trusted_pays_nothing(deal: Deal, fault: str) -
     assert (answer.status_code, answer.json()["code"]) == (503, "platform_unavailable")
     assert deal.order.status == OrderStatus.PENDING_PAYMENT
     assert deal.check().json()["status"] == "paid"
+
+
+@pytest.mark.parametrize("query_fault", [None, "http_500"])
+def test_a_payment_that_was_closed_at_the_platform_is_replaced(
+    deal: Deal, query_fault: str | None
+) -> None:
+    make_client(deal.sandbox).close(deal.payment.number)
+    Payment.objects.update(prepay_until=None)
+    if query_fault:
+        deal.sandbox.fault("wechatpay.query", query_fault)
+        assert ask(deal.api, deal.number).status_code == 503
+    assert ask(deal.api, deal.number).status_code == 503
+    fresh = ask(deal.api, deal.number).json()
+    assert fresh["payment"] != deal.payment.number
+    assert deal.sandbox.pay(fresh["params"]).ok
+
+
+def test_asking_to_pay_what_was_paid_meanwhile(deal: Deal) -> None:
+    deal.sandbox.fault("wechatpay.notice", "dropped")
+    deal.pay()
+    Payment.objects.update(prepay_until=None)
+    answer = ask(deal.api, deal.number)
+    assert (answer.status_code, answer.json()["status"]) == (409, "paid")
 
 
 def test_bad_keys_are_the_shops_problem(payer: Api, shop: SandboxProcess, settings: Any) -> None:
