@@ -23,6 +23,17 @@ from accounts.serializers import (
 from miniback.core.errors import NotFound
 from miniback.core.schema import describe, path_id
 
+ADDRESS = {
+    "recipient": "李明",
+    "phone": "13812345678",
+    "province": "浙江省",
+    "city": "杭州市",
+    "district": "西湖区",
+    "detail": "文三路 100 号",
+    "region_code": "330106",
+    "is_default": True,
+}
+
 
 class AuthViewSet(GenericViewSet):
     """Sessions of a device."""
@@ -39,6 +50,13 @@ class AuthViewSet(GenericViewSet):
             services.UserBlocked,
             services.PlatformUnavailable,
         ],
+        sends={"platform": "wechat", "code": "0a1Bx0000Yz"},
+        gives={
+            "access": "eyJhbGciOi...",
+            "refresh": "eyJhbGciOi...",
+            "is_new_user": True,
+            "user": {"id": 7, "nickname": "", "avatar_url": "", "phone": ""},
+        },
         public=True,
     )
     @action(
@@ -57,6 +75,8 @@ class AuthViewSet(GenericViewSet):
         request=RefreshInput,
         answers={200: TokensSerializer},
         errors=[services.RefreshInvalid, services.RefreshSuperseded],
+        sends={"refresh": "eyJhbGciOi..."},
+        gives={"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi..."},
         public=True,
     )
     @action(
@@ -90,7 +110,11 @@ class MeViewSet(GenericViewSet):
         return Response(UserSerializer(request.user).data)
 
     @describe(
-        "Change my profile", request=ProfileInput, answers={200: UserSerializer}, errors=[NotFound]
+        "Change my profile",
+        request=ProfileInput,
+        answers={200: UserSerializer},
+        errors=[NotFound],
+        sends={"nickname": "小明", "avatar": None},
     )
     def update(self, request: Request) -> Response:
         """Send both fields. `avatar` is the id of an upload of yours with the purpose `avatar`."""
@@ -128,6 +152,7 @@ class AddressViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
         request=AddressSerializer,
         answers={201: AddressSerializer},
         errors=[services.TooManyAddresses],
+        sends=ADDRESS,
     )
     def create(self, request: Request) -> Response:
         """The first becomes the default."""
@@ -138,6 +163,7 @@ class AddressViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
         request=AddressSerializer,
         answers={200: AddressSerializer},
         errors=[NotFound],
+        sends=ADDRESS,
         parameters=[path_id()],
     )
     def update(self, request: Request, pk: str) -> Response:

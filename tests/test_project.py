@@ -112,6 +112,8 @@ def test_every_operation_is_described() -> None:
                 for answer in errors.values()
                 for example in answer["content"]["application/json"]["examples"].values()
             ), where
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            assert body is None or body["examples"], where
             if path.removeprefix("/api/v1/") not in PUBLIC:
                 assert "401" in answers, where
 

@@ -56,11 +56,15 @@ def describe(
     request: Any = None,
     answers: Mapping[int, Any] | None = None,
     errors: Iterable[type[DomainError]] = (),
-    examples: Iterable[OpenApiExample] = (),
+    sends: Mapping[str, Any] | None = None,
+    gives: Mapping[str, Any] | None = None,
     parameters: Iterable[Any] = (),
     public: bool = False,
 ) -> Callable[[F], F]:
-    """Describe an operation. The docstring below it is its text; ``errors`` are its refusals."""
+    """Describe an operation. The docstring below it is its text; ``errors`` are its refusals.
+
+    ``sends`` and ``gives`` are examples of the body and of the answer.
+    """
     every = list(errors)
     if not public:
         every.append(Unauthenticated)
@@ -76,11 +80,19 @@ def describe(
             description=", ".join(f"`{kind.code}`" for kind in kinds),
             examples=[_example(kind) for kind in kinds],
         )
+    examples = []
+    if sends is not None:
+        examples.append(OpenApiExample("request", value=sends, request_only=True))
+    if gives is not None:
+        made = [str(status) for status in answers or {}]
+        examples.append(
+            OpenApiExample("answer", value=gives, response_only=True, status_codes=made)
+        )
     return extend_schema(
         summary=summary,
         request=request,
         responses=responses,
-        examples=list(examples),
+        examples=examples,
         parameters=list(parameters),
     )
 

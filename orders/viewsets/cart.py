@@ -44,7 +44,12 @@ class CartViewSet(GenericViewSet):
         pieces = CartLine.objects.for_customer(request.user).aggregate(count=Sum("quantity"))
         return Response({"count": pieces["count"] or 0})
 
-    @describe("Tick or untick lines", request=CartSelection, answers={204: None})
+    @describe(
+        "Tick or untick lines",
+        request=CartSelection,
+        answers={204: None},
+        sends={"lines": [3, 4], "is_selected": True},
+    )
     @action(methods=["put"], detail=False)
     def selection(self, request: Request) -> Response:
         """`lines` are ids of cart lines, or null for all."""
@@ -64,6 +69,7 @@ class CartLineViewSet(GenericViewSet):
         request=CartLineInput,
         answers={201: CartLineSerializer},
         errors=[cart.NotBuyable, cart.CartFull, cart.TooMany],
+        sends={"sku": 12, "quantity": 2},
     )
     def create(self, request: Request) -> Response:
         """Adds to the line that is there."""
@@ -78,6 +84,7 @@ class CartLineViewSet(GenericViewSet):
         request=CartLineChange,
         answers={200: CartLineSerializer},
         errors=[NotFound],
+        sends={"quantity": 3, "is_selected": True},
         parameters=[path_id()],
     )
     def update(self, request: Request, pk: str) -> Response:

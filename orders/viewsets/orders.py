@@ -60,6 +60,7 @@ class OrderViewSet(GenericViewSet):
         request=QuoteInput,
         answers={200: QuoteSerializer},
         errors=[checkout.CartEmpty, checkout.OrderTooLarge],
+        sends={"lines": [{"sku": 12, "quantity": 2}], "address": 5},
     )
     @action(methods=["post"], detail=False)
     def quote(self, request: Request) -> Response:
@@ -86,6 +87,7 @@ class OrderViewSet(GenericViewSet):
             NotFound,
             KeyMismatch,
         ],
+        sends={"from_cart": True, "address": 5, "note": "轻放", "payable_fen": 3980},
         parameters=[IDEMPOTENCY_KEY],
     )
     def create(self, request: Request) -> Response:
@@ -144,6 +146,17 @@ class OrderViewSet(GenericViewSet):
             payment.WrongPlatform,
             PlatformUnavailable,
         ],
+        sends={"channel": "wechat"},
+        gives={
+            "payment": "P261123K3M9QX4TB0VNWE7A",
+            "params": {
+                "timeStamp": "1795400000",
+                "nonceStr": "5f8a2c",
+                "package": "prepay_id=wx23101500000000",
+                "signType": "RSA",
+                "paySign": "oR9d8...",
+            },
+        },
         parameters=[NUMBER],
     )
     @action(methods=["post"], detail=True)
@@ -161,6 +174,7 @@ class OrderViewSet(GenericViewSet):
         request=CancelInput,
         answers={200: OrderSerializer},
         errors=[NotFound, OrderStatusConflict],
+        sends={"reason": "不想买了"},
         parameters=[NUMBER],
     )
     @action(methods=["post"], detail=True)
