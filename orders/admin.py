@@ -18,6 +18,8 @@ from miniback.core.errors import DomainError
 from orders.models import (
     Carrier,
     CartLine,
+    LedgerEntry,
+    LedgerTransaction,
     Notice,
     Order,
     OrderEvent,
@@ -305,3 +307,22 @@ class CartLineAdmin(FactsOnly, admin.ModelAdmin):
     search_fields = ["sku__code"]
     ordering = ["-id"]
     show_full_result_count = False
+
+
+class EntryInline(FactsOnly, admin.TabularInline):
+    model = LedgerEntry
+    fields: ClassVar[Any] = ["account", "amount"]
+    readonly_fields = fields
+    extra = 0
+    amount = yuan("amount_fen", _("amount"))
+
+
+@admin.register(LedgerTransaction)
+class LedgerTransactionAdmin(FactsOnly, admin.ModelAdmin):
+    list_display = ["event_key", "order", "posted_at", "posted_on"]
+    list_filter = ["posted_on"]
+    list_select_related = ["order"]
+    search_fields = ["event_key", "order__number"]
+    ordering = ["-id"]
+    show_full_result_count = False
+    inlines = [EntryInline]

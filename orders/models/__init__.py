@@ -1,5 +1,6 @@
 """Tables of the deal: cart, order, payment, shipment, and the books of all three."""
 
+from orders.models.books import Account, LedgerEntry, LedgerTransaction
 from orders.models.cart import MAX_CART_LINES, CartLine
 from orders.models.order import Order, OrderEvent, OrderLine, new_number
 from orders.models.payment import Channel, Notice, NoticeOutcome, Payment, Refund
@@ -7,9 +8,12 @@ from orders.models.shipment import Carrier, Shipment
 
 __all__ = [
     "MAX_CART_LINES",
+    "Account",
     "Carrier",
     "CartLine",
     "Channel",
+    "LedgerEntry",
+    "LedgerTransaction",
     "Notice",
     "NoticeOutcome",
     "Order",

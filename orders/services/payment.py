@@ -16,6 +16,7 @@ from miniback.platforms.errors import NoSuchTrade, PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
 from miniback.platforms.wechatpay import Trade
 from orders.models import Channel, Order, Payment, new_number
+from orders.services.books import post_payment, post_sale
 from orders.services.channels import PlatformUnavailable, wechatpay_client, wechatpay_notify_url
 from orders.services.life import OrderStatusConflict, move_order
 from orders.services.refunds import refund_payment
@@ -223,11 +224,13 @@ def _apply_payment(payment_id: int, order_id: int, trade: Trade) -> None:
     )
     if not first_time:
         return
+    payment = Payment.objects.get(pk=payment_id)
+    post_payment(payment, is_applied=is_applied, now=now)
     if is_applied:
         move_order(order, OrderStatus.PAID, actor=Actor.PLATFORM, now=now, paid_at=now)
+        post_sale(order, now=now)
         _count_sales(order)
     else:
-        payment = Payment.objects.get(pk=payment_id)
         logger.warning("payment %s came too late or twice; it is refunded", payment.number)
         refund_payment(payment, reason="订单已关闭或重复支付，自动退款", now=now)
 

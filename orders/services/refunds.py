@@ -9,6 +9,7 @@ from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.errors import NoSuchTrade, PlatformError
 from miniback.platforms.wechatpay import PlatformRefund
 from orders.models import Payment, Refund
+from orders.services.books import post_refund
 from orders.services.channels import wechatpay_client, wechatpay_notify_url
 from orders.status import RefundStatus
 
@@ -82,13 +83,15 @@ def record_refund(answer: PlatformRefund) -> Refund | None:
         return None
     unsettled = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED)
     if answer.status == "SUCCESS":
-        unsettled.update(
+        first_time = unsettled.update(
             status=RefundStatus.SUCCEEDED,
             platform_id=answer.platform_id,
             succeeded_at=now,
             due_at=None,
             last_error="",
         )
+        if first_time:
+            post_refund(refund, now=now)
     elif answer.status == "PROCESSING":
         unsettled.update(
             status=RefundStatus.PROCESSING,

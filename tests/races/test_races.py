@@ -17,6 +17,7 @@ from accounts.models import User
 from catalog.models import Sku, StockMovement
 from miniback.core.models import JobLease
 from orders.models import Order, OrderLine, Payment, Refund
+from orders.services.audit import audit
 from tests.factories import make_product, make_sku
 from tests.races.conftest import Buyer, Shop, in_turns, together
 from tests.sandbox_process import SandboxProcess, until
@@ -62,6 +63,7 @@ def assert_stock_adds_up() -> None:
     """T26: every SKU's book is its stock, and what left it is in orders that live."""
     for sku in Sku.objects.annotate(booked=Sum("movements__delta")):
         assert sku.booked == sku.stock >= 0
+    assert [failure for _rule, failure in audit() if failure] == []
     alive = OrderLine.objects.exclude(order__status="cancelled")
     taken = alive.aggregate(sum=Sum("quantity"))["sum"] or 0
     first = StockMovement.objects.filter(kind="initial").aggregate(sum=Sum("delta"))["sum"]

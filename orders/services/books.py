@@ -1,0 +1,57 @@
+"""Posting to the ledger, inside the transaction of the event that is posted."""
+
+from datetime import datetime
+
+from django.db import connection
+from django.utils import timezone
+
+from orders.models import Account, LedgerEntry, LedgerTransaction, Order, Payment, Refund
+
+
+def post_sale(order: Order, *, now: datetime) -> None:
+    """The order is paid for: what was sold, charged and given away is owed by its customer."""
+    _post(
+        f"sale:{order.number}",
+        order.pk,
+        now,
+        {
+            Account.RECEIVABLE: order.payable_fen,
+            Account.COUPONS: order.discount_fen,
+            Account.GOODS: -order.goods_fen,
+            Account.FREIGHT: -order.freight_fen,
+        },
+    )
+
+
+def post_payment(payment: Payment, *, is_applied: bool, now: datetime) -> None:
+    """Money arrived: for the order, or (late, or twice) only to go back."""
+    whose = Account.RECEIVABLE if is_applied else Account.CUSTOMER_REFUNDS
+    _post(
+        f"payment:{payment.number}",
+        payment.order_id,
+        now,
+        {Account.WECHAT: payment.amount_fen, whose: -payment.amount_fen},
+    )
+
+
+def post_refund(refund: Refund, *, now: datetime) -> None:
+    """Money that was owed back has left. Reads ``payment``: load it with the refund."""
+    _post(
+        f"refund:{refund.number}",
+        refund.payment.order_id,
+        now,
+        {Account.CUSTOMER_REFUNDS: refund.amount_fen, Account.WECHAT: -refund.amount_fen},
+    )
+
+
+def _post(event_key: str, order_id: int, now: datetime, amounts: dict[Account, int]) -> None:
+    if sum(amounts.values()) or not connection.in_atomic_block:
+        raise AssertionError(f"{event_key} does not balance, or is posted outside a transaction")
+    made = LedgerTransaction.objects.create(
+        event_key=event_key, order_id=order_id, posted_at=now, posted_on=timezone.localdate(now)
+    )
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(transaction=made, account=account, amount_fen=amount)
+        for account, amount in amounts.items()
+        if amount
+    )
