@@ -6,9 +6,10 @@ from typing import Final
 from miniback.core import outbox
 from miniback.core.idempotency import forget_old_keys
 from miniback.core.leases import Job
-from orders.services.cancellation import CLOSE_PAYMENT, close_unpaid_orders
+from orders.services.cancellation import close_unpaid_orders, remind_unpaid_orders
+from orders.services.fulfillment import confirm_old_shipments
 from orders.services.notices import process_due_notices
-from orders.services.payment import check_due_payments, close_payment_by_number
+from orders.services.payment import CLOSE_PAYMENT, check_due_payments, close_payment_by_number
 from orders.services.refunds import send_due_refunds
 
 OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {CLOSE_PAYMENT: close_payment_by_number}
@@ -24,5 +25,7 @@ JOBS: Final = (
     Job("check_due_payments", check_due_payments, every_seconds=5),
     Job("send_due_refunds", send_due_refunds, every_seconds=3),
     Job("close_unpaid_orders", close_unpaid_orders, every_seconds=10),
+    Job("remind_unpaid_orders", remind_unpaid_orders, every_seconds=30),
+    Job("confirm_old_shipments", confirm_old_shipments, every_seconds=600),
     Job("forget_old_keys", forget_old_keys, every_seconds=3600),
 )

@@ -311,6 +311,9 @@ FIELD_HASH_KEY = secret("FIELD_HASH_KEY")
 # How long an unpaid order keeps its stock.
 UNPAID_ORDER_LIFETIME = timedelta(minutes=number("UNPAID_ORDER_MINUTES", 30, at_least=5))
 
+# How long after shipping an order counts as received.
+ORDER_RECEIVE_TIME = timedelta(days=number("ORDER_RECEIVE_DAYS", 10, at_least=1))
+
 # The mini program (WeChat: 开发管理 > 开发设置). A base URL is changed only for the sandbox.
 WECHAT_APP_ID = text("WECHAT_APP_ID", "")
 WECHAT_APP_SECRET = text("WECHAT_APP_SECRET", "")

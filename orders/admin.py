@@ -1,6 +1,8 @@
 """The orders desk: an order as one page, shipped through the service."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 from django import forms
 from django.contrib import admin, messages
@@ -15,6 +17,7 @@ from catalog.models import picture_url
 from miniback.core.admin import FactsOnly, yuan
 from miniback.core.crypto import keyed_hash
 from miniback.core.errors import DomainError
+from miniback.core.fields import YuanFormField
 from orders.models import (
     Carrier,
     CartLine,
@@ -28,6 +31,7 @@ from orders.models import (
     Refund,
     Shipment,
 )
+from orders.services import desk
 from orders.services.cancellation import cancel_order
 from orders.services.fulfillment import ship_order
 from orders.status import Actor, OrderStatus
@@ -44,8 +48,56 @@ class ShipForm(forms.Form):
     )
 
 
+class AdjustPriceForm(forms.Form):
+    discount_fen = YuanFormField(label=_("discount in all"))
+    reason = forms.CharField(label=_("reason"), max_length=100)
+
+
+class ChangeAddressForm(forms.ModelForm):
+    phone = forms.RegexField(r"^\+?[0-9][0-9 -]{4,18}[0-9]$", label=_("phone"))
+    detail = forms.CharField(label=_("street and number"), max_length=200)
+    reason = forms.CharField(label=_("reason"), max_length=100)
+
+    class Meta:
+        model = Order
+        fields = ["recipient", "phone", "province", "city", "district", "detail"]
+
+
+class NoteForm(forms.ModelForm):
+    class Meta:
+        model = Order
+        fields = ["staff_note", "is_flagged"]
+
+
 class CancelForm(forms.Form):
     reason = forms.CharField(label=_("reason"), max_length=200)
+
+
+class DeskAction(NamedTuple):
+    """A button of an order's page: when it shows, what it asks, which service does it."""
+
+    url: str
+    title: Any
+    form: type[forms.Form] | type[forms.ModelForm]
+    service: Callable[..., Any]
+    statuses: Collection[str]
+
+
+UNPAID, BEFORE_SHIPMENT = (
+    {OrderStatus.PENDING_PAYMENT},
+    {OrderStatus.PENDING_PAYMENT, OrderStatus.PAID},
+)
+DESK = (
+    DeskAction("ship", _("Ship order"), ShipForm, ship_order, {OrderStatus.PAID}),
+    DeskAction("adjust-price", _("Adjust price"), AdjustPriceForm, desk.adjust_price, UNPAID),
+    DeskAction(
+        "address", _("Change address"), ChangeAddressForm, desk.change_address, BEFORE_SHIPMENT
+    ),
+    DeskAction("note", _("Write note"), NoteForm, desk.write_note, OrderStatus.values),
+    DeskAction(
+        "cancel", _("Cancel order"), CancelForm, partial(cancel_order, actor=Actor.STAFF), UNPAID
+    ),
+)
 
 
 class LineInline(FactsOnly, admin.TabularInline):
@@ -125,8 +177,8 @@ class RefundInline(FactsOnly, admin.TabularInline):
 
 @admin.register(Order)
 class OrderAdmin(FactsOnly, admin.ModelAdmin):
-    list_display = ["number", "status", "payable", "recipient", "city", "placed_at"]
-    list_filter = ["status", "placed_on"]
+    list_display = ["number", "status", "payable", "recipient", "city", "placed_at", "is_flagged"]
+    list_filter = ["status", "is_flagged", "placed_on"]
     search_fields = ["number", "recipient", "shipments__tracking_number"]
     search_help_text = _(
         "order number, recipient, tracking number, whole phone or last four digits"
@@ -137,7 +189,7 @@ class OrderAdmin(FactsOnly, admin.ModelAdmin):
     change_form_template = "admin/orders/order/change_form.html"
     inlines = [LineInline, ShipmentInline, PaymentInline, EventInline]
     fieldsets = (
-        (None, {"fields": ["number", "status", "customer", "note", "cancel_reason"]}),
+        (None, {"fields": ["number", "status", "customer", "note", "cancel_reason", "staff_note"]}),
         (_("money"), {"fields": [("goods", "freight", "discount", "payable")]}),
         (_("deliver to"), {"fields": ["recipient", "phone", "address"]}),
         (
@@ -181,8 +233,14 @@ class OrderAdmin(FactsOnly, admin.ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
-            path("<int:pk>/ship/", view(self.ship), name="orders_order_ship"),
-            path("<int:pk>/cancel/", view(self.cancel), name="orders_order_cancel"),
+            *(
+                path(
+                    f"<int:pk>/{action.url}/",
+                    view(partial(self.act, action)),
+                    name=f"orders_order_{action.url}",
+                )
+                for action in DESK
+            ),
             *super().get_urls(),
         ]
 
@@ -194,47 +252,31 @@ class OrderAdmin(FactsOnly, admin.ModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         order = self.get_object(request, object_id)
-        may = request.user.has_perm("orders.change_order")
-        context = {
-            "may_ship": may and order is not None and order.status == OrderStatus.PAID,
-            "may_cancel": may and order is not None and order.status == OrderStatus.PENDING_PAYMENT,
-        }
+        status = order.status if order and request.user.has_perm("orders.change_order") else ""
+        buttons = [action for action in DESK if status in action.statuses]
         return super().change_view(
-            request, object_id, form_url, {**(extra_context or {}), **context}
+            request, object_id, form_url, {**(extra_context or {}), "buttons": buttons}
         )
 
-    def ship(self, request: HttpRequest, pk: int) -> HttpResponse:
-        def act(order: Order, values: dict[str, Any]) -> None:
-            ship_order(order, user=request.user, **values)
-
-        return self._ask_and_act(request, pk, ShipForm, act, title=_("Ship order"))
-
-    def cancel(self, request: HttpRequest, pk: int) -> HttpResponse:
-        def act(order: Order, values: dict[str, Any]) -> None:
-            cancel_order(order, actor=Actor.STAFF, user=request.user, **values)
-
-        return self._ask_and_act(request, pk, CancelForm, act, title=_("Cancel order"))
-
-    def _ask_and_act(
-        self, request: HttpRequest, pk: int, form_class: type[forms.Form], act: Any, title: Any
-    ) -> HttpResponse:
+    def act(self, action: DeskAction, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask what an action needs, then do it through its service; a refusal says why."""
         if not request.user.has_perm("orders.change_order"):
             raise PermissionDenied
         order = get_object_or_404(Order, pk=pk)
-        back = HttpResponseRedirect(reverse("admin:orders_order_change", args=[pk]))
-        form = form_class(request.POST or None)
+        about: Any = {"instance": order} if issubclass(action.form, forms.ModelForm) else {}
+        form = action.form(request.POST or None, **about)
         if request.method == "POST" and form.is_valid():
             try:
-                act(order, form.cleaned_data)
+                action.service(Order.objects.get(pk=pk), user=request.user, **form.cleaned_data)
             except DomainError as error:
                 self.message_user(request, str(error.detail), messages.ERROR)
             else:
-                self.log_change(request, order, str(title))
+                self.log_change(request, order, str(action.title))
                 self.message_user(request, _("Done."), messages.SUCCESS)
-            return back
+            return HttpResponseRedirect(reverse("admin:orders_order_change", args=[pk]))
         context = {
             **self.admin_site.each_context(request),
-            "title": title,
+            "title": action.title,
             "subtitle": order.number,
             "order": order,
             "form": form,

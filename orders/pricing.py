@@ -1,6 +1,6 @@
 """What an order costs, in fen. Pure arithmetic."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -12,6 +12,23 @@ class Amounts(NamedTuple):
     @property
     def payable_fen(self) -> int:
         return self.goods_fen + self.freight_fen - self.discount_fen
+
+
+def spread(amount_fen: int, weights: Sequence[int]) -> list[int]:
+    """Split an amount by weights, to the fen, by largest remainder; ties go to the first.
+
+    The parts sum to ``amount_fen``, and no part exceeds its weight as long as the amount does not
+    exceed their sum. Nothing can be spread over weights that are all zero.
+    """
+    total = sum(weights)
+    if not total:
+        return [0] * len(weights)
+    parts = [amount_fen * weight // total for weight in weights]
+    # sorted() is stable: equal remainders keep their order.
+    by_remainder = sorted(range(len(weights)), key=lambda i: -(amount_fen * weights[i] % total))
+    for index in by_remainder[: amount_fen - sum(parts)]:
+        parts[index] += 1
+    return parts
 
 
 def price(lines: Iterable[tuple[int, int]]) -> Amounts:

@@ -135,6 +135,20 @@ class QuoteSerializer(serializers.Serializer):
 
 class OrderQuery(serializers.Serializer):
     status = serializers.ChoiceField(choices=OrderStatus.choices, required=False)
+    search = serializers.CharField(
+        required=False, max_length=50, help_text="An order number, or a word in a product's name."
+    )
+
+
+class OrderCountsSerializer(serializers.Serializer):
+    """Orders by status; every status is there."""
+
+    pending_payment = serializers.IntegerField()
+    paid = serializers.IntegerField()
+    partly_shipped = serializers.IntegerField()
+    shipped = serializers.IntegerField()
+    completed = serializers.IntegerField()
+    cancelled = serializers.IntegerField()
 
 
 class OrderLineSerializer(serializers.ModelSerializer):
@@ -163,7 +177,7 @@ class OrderLineSerializer(serializers.ModelSerializer):
 class OrderEventSerializer(serializers.ModelSerializer):
     class Meta:
         model = OrderEvent
-        fields = ["to_status", "actor", "note", "created_at"]
+        fields = ["kind", "to_status", "actor", "note", "created_at"]
 
 
 class ShipmentSerializer(serializers.ModelSerializer):

@@ -58,8 +58,8 @@ CUSTOMER_ACTIONS: Final[dict[OrderStatus, tuple[str, ...]]] = {
     _S.PAID: (),
     _S.PARTLY_SHIPPED: (),
     _S.SHIPPED: ("confirm_receipt",),
-    _S.COMPLETED: (),
-    _S.CANCELLED: (),
+    _S.COMPLETED: ("delete",),
+    _S.CANCELLED: ("delete",),
 }
 
 

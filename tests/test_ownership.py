@@ -22,6 +22,7 @@ OBJECTS: dict[str, tuple[str, Any]] = {
     "PUT cart/lines/{id}/": ("line", {"quantity": 9, "is_selected": False}),
     "DELETE cart/lines/{id}/": ("line", None),
     "GET orders/{number}/": ("order", None),
+    "DELETE orders/{number}/": ("order", None),
     "POST orders/{number}/pay/": ("order", ORDER),
     "POST orders/{number}/cancel/": ("order", ORDER),
     "POST orders/{number}/confirm-receipt/": ("order", None),

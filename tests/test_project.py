@@ -28,7 +28,8 @@ OPERATIONS = {
     "DELETE addresses/{id}/", "POST uploads/", "GET categories/", "GET brands/", "GET products/",
     "GET products/{id}/", "GET cart/", "GET cart/count/", "PUT cart/selection/",
     "POST cart/lines/", "PUT cart/lines/{id}/", "DELETE cart/lines/{id}/", "POST orders/quote/",
-    "POST orders/", "GET orders/", "GET orders/{number}/", "POST orders/{number}/pay/",
+    "POST orders/", "GET orders/", "GET orders/counts/",
+    "DELETE orders/{number}/", "GET orders/{number}/", "POST orders/{number}/pay/",
     "POST orders/{number}/cancel/", "POST orders/{number}/confirm-receipt/",
     "POST payments/{number}/check/",
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from orders.models.books import Account, LedgerEntry, LedgerTransaction
 from orders.models.cart import MAX_CART_LINES, CartLine
-from orders.models.order import Order, OrderEvent, OrderLine, new_number
+from orders.models.order import Order, OrderEvent, OrderEventKind, OrderLine, new_number
 from orders.models.payment import Channel, Notice, NoticeOutcome, Payment, Refund
 from orders.models.shipment import Carrier, Shipment
 
@@ -18,6 +18,7 @@ __all__ = [
     "NoticeOutcome",
     "Order",
     "OrderEvent",
+    "OrderEventKind",
     "OrderLine",
     "Payment",
     "Refund",

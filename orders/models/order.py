@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +27,15 @@ def new_number(prefix: str) -> str:
 class OrderQuerySet(models.QuerySet["Order"]):
     def for_customer(self, user: Any) -> "OrderQuerySet":
         return self.filter(user=user)
+
+    def visible(self) -> "OrderQuerySet":
+        """What the customer's list shows."""
+        return self.filter(hidden_at=None)
+
+    def matching(self, search: str) -> "OrderQuerySet":
+        """By order number, or by a word in a line's name."""
+        lines = OrderLine.objects.filter(order=OuterRef("pk"), name__icontains=search)
+        return self.filter(Q(number=search.upper()) | Exists(lines))
 
     def lock(self, pk: int) -> "Order":
         """The one way to lock an order: first of all rows, by its id."""
@@ -68,6 +77,10 @@ class Order(models.Model):
     completed_at = models.DateTimeField(_("completed at"), null=True, blank=True)
     cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True)
     cancel_reason = models.CharField(_("reason of cancellation"), max_length=200, blank=True)
+    reminded_at = models.DateTimeField(_("reminded at"), null=True, blank=True, editable=False)
+    hidden_at = models.DateTimeField(_("hidden by the customer at"), null=True, blank=True)
+    staff_note = models.TextField(_("staff's note"), max_length=1000, blank=True)
+    is_flagged = models.BooleanField(_("flagged"), default=False)
 
     objects = OrderQuerySet.as_manager()
 
@@ -133,11 +146,22 @@ class OrderLine(models.Model):
         return int(self.unit_fen * self.quantity)
 
 
+class OrderEventKind(models.TextChoices):
+    STATUS = "status", _("status")
+    REMINDER = "reminder", _("reminded to pay")
+    PRICE = "price", _("price adjusted")
+    ADDRESS = "address", _("address changed")
+    NOTE = "note", _("note")
+
+
 class OrderEvent(AppendOnlyModel):
     """The book of an order: what happened, who did it, when and why."""
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="events")
     event_key = ExactCharField(_("event key"), max_length=100, unique=True)
+    kind = models.CharField(
+        _("kind"), max_length=10, choices=OrderEventKind, default=OrderEventKind.STATUS
+    )
     from_status = models.CharField(_("from"), max_length=20, choices=OrderStatus, blank=True)
     to_status = models.CharField(_("to"), max_length=20, choices=OrderStatus)
     actor = models.CharField(_("by"), max_length=10, choices=Actor)

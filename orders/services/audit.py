@@ -71,13 +71,14 @@ RULES = (
         "an order's events lead to its status, each from where the one before ended, by allowed moves",
         f"""SELECT o.number FROM orders_order o
             LEFT JOIN orders_orderevent e ON e.id =
-                (SELECT MAX(x.id) FROM orders_orderevent x WHERE x.order_id = o.id)
+                (SELECT MAX(x.id) FROM orders_orderevent x
+                 WHERE x.order_id = o.id AND x.kind = 'status')
             WHERE e.id IS NULL OR e.to_status <> o.status
             UNION
             SELECT o.number FROM orders_order o JOIN
                 (SELECT order_id, from_status, to_status, LAG(to_status)
                    OVER (PARTITION BY order_id ORDER BY id) AS before_status
-                 FROM orders_orderevent) e ON e.order_id = o.id
+                 FROM orders_orderevent WHERE kind = 'status') e ON e.order_id = o.id
             WHERE e.from_status <> COALESCE(e.before_status, '')
                OR (e.from_status <> '' AND (e.from_status, e.to_status) NOT IN ({_MOVES}))""",  # noqa: S608
     ),

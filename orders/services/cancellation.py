@@ -1,26 +1,25 @@
 """An unpaid order ends: by its customer, by staff, or by time."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
 
 from catalog.services import give_back_stock
-from miniback.core import outbox
 from miniback.core.transactions import atomic
 from miniback.platforms.errors import PlatformError, TryAgain
-from orders.models import Order, Payment
-from orders.services.life import OrderStatusConflict, move_order
-from orders.services.payment import Mismatch, close_payment
+from orders.models import Order, OrderEventKind, Payment
+from orders.services.life import OrderStatusConflict, move_order, note_event
+from orders.services.payment import Mismatch, close_open_payments, close_payment
 from orders.status import Actor, OrderStatus
 
 logger = logging.getLogger(__name__)
 
-CLOSE_PAYMENT = "payment.close"
 BATCH = 1000
 # A notice that is on its way when the time ends still finds the order open.
 GRACE = timedelta(seconds=5)
+REMIND_BEFORE = timedelta(minutes=10)
 
 
 @atomic
@@ -46,10 +45,7 @@ def cancel_order(order: Order, *, actor: Actor, user: Any = None, reason: str = 
     )
     taken = order.lines.values_list("sku_id", "quantity")
     give_back_stock(dict(taken), reference=order.number)
-    for number in Payment.objects.filter(order=order).open().values_list("number", flat=True):
-        outbox.post(
-            topic=CLOSE_PAYMENT, event_key=f"{CLOSE_PAYMENT}:{number}", payload={"number": number}
-        )
+    close_open_payments(order)
     return order
 
 
@@ -75,3 +71,24 @@ def close_unpaid_orders() -> None:
         except (PlatformError, Mismatch) as error:
             logger.warning("order %s cannot be closed yet: %s", order, error)
             platform_answers = not isinstance(error, TryAgain)
+
+
+def remind_unpaid_orders() -> None:
+    """Write, once an order, that its time to pay ends soon: what a message to the customer hangs on."""
+    now = timezone.now()
+    soon = Order.objects.filter(
+        status=OrderStatus.PENDING_PAYMENT,
+        pay_before__range=(now, now + REMIND_BEFORE),
+        reminded_at=None,
+    )
+    for order in soon.order_by("pay_before")[:BATCH]:
+        _remind(order, now)
+
+
+@atomic
+def _remind(order: Order, now: datetime) -> None:
+    waiting = Order.objects.filter(
+        pk=order.pk, status=OrderStatus.PENDING_PAYMENT, reminded_at=None
+    )
+    if waiting.update(reminded_at=now):
+        note_event(order, OrderEventKind.REMINDER, actor=Actor.JOB, now=now, note="")

@@ -1,13 +1,19 @@
 """After the money: shipping and receiving."""
 
+import logging
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from miniback.core.transactions import atomic
 from orders.models import Carrier, Order, Shipment
-from orders.services.life import move_order
+from orders.services.life import OrderStatusConflict, move_order
 from orders.status import Actor, OrderStatus
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
 
 
 @atomic
@@ -37,3 +43,24 @@ def confirm_receipt(order: Order, *, actor: Actor, user: Any = None) -> Order:
     if order.status != OrderStatus.COMPLETED:
         move_order(order, OrderStatus.COMPLETED, actor=actor, now=now, user=user, completed_at=now)
     return order
+
+
+def confirm_old_shipments() -> None:
+    """Complete orders whose customer has said nothing for ORDER_RECEIVE_TIME."""
+    old = Order.objects.filter(
+        status=OrderStatus.SHIPPED, shipped_at__lt=timezone.now() - settings.ORDER_RECEIVE_TIME
+    )
+    for order in old.order_by("id")[:BATCH]:
+        try:
+            confirm_receipt(order, actor=Actor.JOB)
+        except OrderStatusConflict:
+            logger.info("order %s was moved by somebody else", order)
+
+
+@atomic
+def hide_order(order: Order) -> None:
+    """Take an order that has ended out of its customer's list. Raises OrderStatusConflict."""
+    order = Order.objects.lock(order.pk)
+    if "delete" not in order.actions:
+        raise OrderStatusConflict(status=order.status)
+    Order.objects.filter(pk=order.pk, hidden_at=None).update(hidden_at=timezone.now())

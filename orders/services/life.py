@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.errors import Conflict
-from orders.models import Order, OrderEvent
+from orders.models import Order, OrderEvent, OrderEventKind
 from orders.status import Actor, OrderStatus, may_move
 
 
@@ -54,6 +54,23 @@ def record_event(
         order=order,
         event_key=f"{order.number}:{order.status}",
         from_status=start or "",
+        to_status=order.status,
+        actor=actor,
+        user=user,
+        note=note[:200],
+        created_at=now,
+    )
+
+
+def note_event(
+    order: Order, kind: OrderEventKind, *, actor: Actor, now: datetime, note: str, user: Any = None
+) -> None:
+    """Write something that left the status as it was."""
+    OrderEvent.objects.create(
+        order=order,
+        event_key=f"{order.number}:{kind}:{now.isoformat()}",
+        kind=kind,
+        from_status=order.status,
         to_status=order.status,
         actor=actor,
         user=user,

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Identity, Platform
 from catalog.services import count_sales
+from miniback.core import outbox
 from miniback.core.errors import Conflict, Refused, Throttled
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.errors import NoSuchTrade, PlatformError
@@ -24,6 +25,7 @@ from orders.status import Actor, OrderStatus, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
+CLOSE_PAYMENT = "payment.close"
 # A prepay_id lives two hours; ours is replaced before.
 PREPAY_LIFETIME = timedelta(minutes=100)
 FIRST_CHECK = timedelta(seconds=15)
@@ -210,7 +212,10 @@ def _apply_payment(payment_id: int, order_id: int, trade: Trade) -> None:
     """The order is paid; or, if it no longer waits for money, the money goes back by itself."""
     now = timezone.now()
     order = Order.objects.lock(order_id)
-    is_applied = order.status == OrderStatus.PENDING_PAYMENT
+    payment = Payment.objects.get(pk=payment_id)
+    # Its price may have been adjusted since the customer was asked to pay.
+    is_due = payment.amount_fen == order.payable_fen
+    is_applied = order.status == OrderStatus.PENDING_PAYMENT and is_due
     # A closed payment too: the platform may have taken the money before it heard of the closing.
     unpaid = Payment.objects.filter(pk=payment_id).exclude(status=PaymentStatus.PAID)
     first_time = unpaid.update(
@@ -224,7 +229,6 @@ def _apply_payment(payment_id: int, order_id: int, trade: Trade) -> None:
     )
     if not first_time:
         return
-    payment = Payment.objects.get(pk=payment_id)
     post_payment(payment, is_applied=is_applied, now=now)
     if is_applied:
         move_order(order, OrderStatus.PAID, actor=Actor.PLATFORM, now=now, paid_at=now)
@@ -264,6 +268,15 @@ def close_payment(payment: Payment) -> None:
         check_payment(payment)
         return
     close_payment_row(payment)
+
+
+def close_open_payments(order: Order) -> None:
+    """Let nobody pay the old amount: no new request reuses it, and the platform is told to close it."""
+    opened = Payment.objects.filter(order=order).open()
+    for number in opened.values_list("number", flat=True):
+        key = f"{CLOSE_PAYMENT}:{number}"
+        outbox.post(topic=CLOSE_PAYMENT, event_key=key, payload={"number": number})
+    opened.update(open_key=None)
 
 
 def close_payment_by_number(payload: dict[str, Any]) -> None:

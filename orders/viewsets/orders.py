@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import status
 from rest_framework.decorators import action
@@ -16,9 +16,11 @@ from miniback.core.errors import KeyMismatch, NotFound, Throttled
 from miniback.core.idempotency import run_once
 from miniback.core.schema import describe, path_id
 from orders.models import Order, OrderEvent, OrderLine, Payment, Shipment
+from orders.models.order import OrderQuerySet
 from orders.serializers import (
     CancelInput,
     OrderCardSerializer,
+    OrderCountsSerializer,
     OrderInput,
     OrderQuery,
     OrderSerializer,
@@ -31,9 +33,9 @@ from orders.serializers import (
 from orders.services import cart, checkout, payment
 from orders.services.cancellation import cancel_order
 from orders.services.channels import PlatformUnavailable
-from orders.services.fulfillment import confirm_receipt
+from orders.services.fulfillment import confirm_receipt, hide_order
 from orders.services.life import OrderStatusConflict
-from orders.status import Actor
+from orders.status import Actor, OrderStatus
 
 NUMBER = path_id("number", text=True)
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -52,7 +54,7 @@ class OrderViewSet(GenericViewSet):
     lookup_value_regex = r"[0-9A-Z]{1,32}"
     ordering = "-id"
 
-    def get_queryset(self) -> QuerySet[Order]:
+    def get_queryset(self) -> OrderQuerySet:
         return Order.objects.for_customer(self.request.user)
 
     @describe(
@@ -124,9 +126,31 @@ class OrderViewSet(GenericViewSet):
         """Newest first."""
         query = OrderQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
-        orders = self.get_queryset().filter(**query.validated_data).prefetch_related(_lines())
+        wanted = dict(query.validated_data)
+        search = wanted.pop("search", "")
+        orders = self.get_queryset().visible().filter(**wanted).prefetch_related(_lines())
+        if search:
+            orders = orders.matching(search)
         page = self.paginate_queryset(orders)
         return self.get_paginated_response(OrderCardSerializer(page, many=True).data)
+
+    @describe("Count my orders", answers={200: OrderCountsSerializer})
+    @action(methods=["get"], detail=False)
+    def counts(self, request: Request) -> Response:
+        """By status, for the page "mine"."""
+        rows = self.get_queryset().visible().values_list("status").annotate(Count("id"))
+        return Response({status: 0 for status in OrderStatus.values} | dict(rows))
+
+    @describe(
+        "Remove an order from my list",
+        answers={204: None},
+        errors=[NotFound, OrderStatusConflict],
+        parameters=[NUMBER],
+    )
+    def destroy(self, request: Request, number: str) -> Response:
+        """Only one that is completed or cancelled; it can still be read by its number."""
+        hide_order(self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     @describe(
         "Read an order", answers={200: OrderSerializer}, errors=[NotFound], parameters=[NUMBER]
@@ -205,7 +229,7 @@ class OrderViewSet(GenericViewSet):
     def _answer(self, order: Order, code: int = status.HTTP_200_OK) -> Response:
         return Response(OrderSerializer(self._whole().get(pk=order.pk)).data, status=code)
 
-    def _whole(self) -> QuerySet[Order]:
+    def _whole(self) -> OrderQuerySet:
         """Orders with everything that an order's page shows."""
         return self.get_queryset().prefetch_related(
             _lines(),

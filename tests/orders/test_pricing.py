@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.pricing import price
+from orders.pricing import price, spread
 
 lines = st.lists(st.tuples(st.integers(0, 10_000_000), st.integers(1, 999)), max_size=50)
 
@@ -12,3 +12,19 @@ def test_what_is_payable_adds_up(lines: list[tuple[int, int]]) -> None:
     assert amounts.goods_fen == sum(unit * count for unit, count in lines)
     assert amounts.payable_fen == amounts.goods_fen + amounts.freight_fen - amounts.discount_fen
     assert amounts.payable_fen >= 0
+
+
+@given(st.lists(st.integers(0, 10_000_000), min_size=1, max_size=50), st.data())
+def test_a_discount_is_spread_to_the_fen(weights: list[int], data: st.DataObject) -> None:
+    """D5: nothing is lost, nothing is negative, no line gets more than it costs."""
+    amount = data.draw(st.integers(0, sum(weights)))
+    parts = spread(amount, weights)
+    assert sum(parts) == amount
+    assert all(0 <= part <= weight for part, weight in zip(parts, weights, strict=True))
+
+
+def test_the_largest_remainder_gets_the_fen() -> None:
+    assert spread(100, [1, 1, 1]) == [34, 33, 33]
+    assert spread(5, [3, 3, 4]) == [2, 1, 2]
+    assert spread(0, [5]) == [0]
+    assert spread(0, [0, 0]) == [0, 0]
