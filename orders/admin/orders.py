@@ -1,36 +1,21 @@
 """The orders desk: an order as one page, shipped through the service."""
 
-from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
-from django.urls import URLPattern, path, reverse
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import picture_url
 from miniback.core.admin import FactsOnly, yuan
 from miniback.core.crypto import keyed_hash
-from miniback.core.errors import DomainError
 from miniback.core.fields import YuanFormField
-from orders.models import (
-    Carrier,
-    CartLine,
-    LedgerEntry,
-    LedgerTransaction,
-    Notice,
-    Order,
-    OrderEvent,
-    OrderLine,
-    Payment,
-    Refund,
-    Shipment,
-)
+from orders.admin.desk import DeskAction, DeskMixin
+from orders.models import Carrier, CartLine, Order, OrderEvent, OrderLine, Payment, Shipment
 from orders.services import desk
 from orders.services.cancellation import cancel_order
 from orders.services.fulfillment import ship_order
@@ -71,16 +56,6 @@ class NoteForm(forms.ModelForm):
 
 class CancelForm(forms.Form):
     reason = forms.CharField(label=_("reason"), max_length=200)
-
-
-class DeskAction(NamedTuple):
-    """A button of an order's page: when it shows, what it asks, which service does it."""
-
-    url: str
-    title: Any
-    form: type[forms.Form] | type[forms.ModelForm]
-    service: Callable[..., Any]
-    statuses: Collection[str]
 
 
 UNPAID, BEFORE_SHIPMENT = (
@@ -159,24 +134,8 @@ class EventInline(FactsOnly, admin.TabularInline):
         return super().get_queryset(request).select_related("user")
 
 
-class RefundInline(FactsOnly, admin.TabularInline):
-    model = Refund
-    fields: ClassVar[Any] = [
-        "number",
-        "amount",
-        "status",
-        "reason",
-        "attempts",
-        "last_error",
-        "succeeded_at",
-    ]
-    readonly_fields = fields
-    extra = 0
-    amount = yuan("amount_fen", _("amount"))
-
-
 @admin.register(Order)
-class OrderAdmin(FactsOnly, admin.ModelAdmin):
+class OrderAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
     list_display = ["number", "status", "payable", "recipient", "city", "placed_at", "is_flagged"]
     list_filter = ["status", "is_flagged", "placed_on"]
     search_fields = ["number", "recipient", "shipments__tracking_number"]
@@ -186,7 +145,8 @@ class OrderAdmin(FactsOnly, admin.ModelAdmin):
     ordering = ["-id"]
     show_full_result_count = False
     list_per_page = 50
-    change_form_template = "admin/orders/order/change_form.html"
+    desk = DESK
+    desk_permission = "orders.change_order"
     inlines = [LineInline, ShipmentInline, PaymentInline, EventInline]
     fieldsets = (
         (None, {"fields": ["number", "status", "customer", "note", "cancel_reason", "staff_note"]}),
@@ -228,101 +188,6 @@ class OrderAdmin(FactsOnly, admin.ModelAdmin):
             found |= queryset.filter(phone_hash=whole) | queryset.filter(phone_tail_hash=tail)
         return found, may_repeat
 
-    # What staff may do. Each is a page that asks what it needs, then calls the service.
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        return [
-            *(
-                path(
-                    f"<int:pk>/{action.url}/",
-                    view(partial(self.act, action)),
-                    name=f"orders_order_{action.url}",
-                )
-                for action in DESK
-            ),
-            *super().get_urls(),
-        ]
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        order = self.get_object(request, object_id)
-        status = order.status if order and request.user.has_perm("orders.change_order") else ""
-        buttons = [action for action in DESK if status in action.statuses]
-        return super().change_view(
-            request, object_id, form_url, {**(extra_context or {}), "buttons": buttons}
-        )
-
-    def act(self, action: DeskAction, request: HttpRequest, pk: int) -> HttpResponse:
-        """Ask what an action needs, then do it through its service; a refusal says why."""
-        if not request.user.has_perm("orders.change_order"):
-            raise PermissionDenied
-        order = get_object_or_404(Order, pk=pk)
-        about: Any = {"instance": order} if issubclass(action.form, forms.ModelForm) else {}
-        form = action.form(request.POST or None, **about)
-        if request.method == "POST" and form.is_valid():
-            try:
-                action.service(Order.objects.get(pk=pk), user=request.user, **form.cleaned_data)
-            except DomainError as error:
-                self.message_user(request, str(error.detail), messages.ERROR)
-            else:
-                self.log_change(request, order, str(action.title))
-                self.message_user(request, _("Done."), messages.SUCCESS)
-            return HttpResponseRedirect(reverse("admin:orders_order_change", args=[pk]))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": action.title,
-            "subtitle": order.number,
-            "order": order,
-            "form": form,
-            "opts": self.opts,
-        }
-        return render(request, "admin/orders/order/ask.html", context)
-
-
-@admin.register(Payment)
-class PaymentAdmin(FactsOnly, admin.ModelAdmin):
-    list_display = ["number", "order", "channel", "amount", "status", "is_applied", "paid_at"]
-    list_filter = ["status", "is_applied", "channel"]
-    list_select_related = ["order"]
-    search_fields = ["number", "transaction_id", "order__number"]
-    ordering = ["-id"]
-    show_full_result_count = False
-    exclude = ["amount_fen"]
-    readonly_fields = ["amount"]
-    inlines = [RefundInline]
-    amount = yuan("amount_fen", _("amount"))
-
-
-@admin.register(Refund)
-class RefundAdmin(FactsOnly, admin.ModelAdmin):
-    list_display = ["number", "payment", "amount", "status", "attempts", "last_error", "created_at"]
-    list_filter = ["status"]
-    list_select_related = ["payment"]
-    search_fields = ["number", "payment__number"]
-    ordering = ["-id"]
-    show_full_result_count = False
-    exclude = ["amount_fen"]
-    readonly_fields = ["amount"]
-    amount = yuan("amount_fen", _("amount"))
-
-
-@admin.register(Notice)
-class NoticeAdmin(FactsOnly, admin.ModelAdmin):
-    list_display = ["notice_id", "event_type", "payment", "outcome", "note", "received_at"]
-    list_filter = ["outcome", "event_type"]
-    list_select_related = ["payment"]
-    search_fields = ["notice_id", "payment__number"]
-    ordering = ["-id"]
-    show_full_result_count = False
-    # The content names the payer.
-    exclude = ["content", "body", "headers"]
-
 
 @admin.register(Carrier)
 class CarrierAdmin(admin.ModelAdmin):
@@ -349,22 +214,3 @@ class CartLineAdmin(FactsOnly, admin.ModelAdmin):
     search_fields = ["sku__code"]
     ordering = ["-id"]
     show_full_result_count = False
-
-
-class EntryInline(FactsOnly, admin.TabularInline):
-    model = LedgerEntry
-    fields: ClassVar[Any] = ["account", "amount"]
-    readonly_fields = fields
-    extra = 0
-    amount = yuan("amount_fen", _("amount"))
-
-
-@admin.register(LedgerTransaction)
-class LedgerTransactionAdmin(FactsOnly, admin.ModelAdmin):
-    list_display = ["event_key", "order", "posted_at", "posted_on"]
-    list_filter = ["posted_on"]
-    list_select_related = ["order"]
-    search_fields = ["event_key", "order__number"]
-    ordering = ["-id"]
-    show_full_result_count = False
-    inlines = [EntryInline]

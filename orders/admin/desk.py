@@ -1,0 +1,97 @@
+"""Buttons on the page of a record of fact: each asks what it needs, then calls a service."""
+
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
+
+from miniback.core.errors import DomainError
+
+
+class DeskAction(NamedTuple):
+    """When a button shows, what it asks, and which service does it."""
+
+    url: str
+    title: Any
+    form: type[forms.Form] | type[forms.ModelForm]
+    service: Callable[..., Any]
+    statuses: Collection[str]
+
+
+class DeskMixin:
+    """For a ModelAdmin of a model with ``status`` and ``number``."""
+
+    desk: Sequence[DeskAction] = ()
+    desk_permission = ""
+    change_form_template: Any = "admin/desk/change_form.html"
+
+    def get_urls(self: Any) -> list[URLPattern]:
+        own = [
+            path(
+                f"<int:pk>/{action.url}/",
+                self.admin_site.admin_view(partial(self.act, action)),
+                name=self.desk_url_name(action),
+            )
+            for action in self.desk
+        ]
+        return [*own, *super().get_urls()]  # type: ignore[misc]
+
+    def desk_url_name(self: Any, action: DeskAction) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_{action.url}"
+
+    def change_view(
+        self: Any,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        status = row.status if row and request.user.has_perm(self.desk_permission) else ""
+        buttons = [
+            {
+                "action": action,
+                "url": reverse(f"admin:{self.desk_url_name(action)}", args=[row.pk]),
+            }
+            for action in self.desk
+            if status in action.statuses
+        ]
+        context = {**(extra_context or {}), "buttons": buttons}
+        return super().change_view(request, object_id, form_url, context)  # type: ignore[misc]
+
+    def act(self: Any, action: DeskAction, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask what an action needs, then do it through its service; a refusal says why."""
+        if not request.user.has_perm(self.desk_permission):
+            raise PermissionDenied
+        row = get_object_or_404(self.model, pk=pk)
+        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
+        about: Any = {"instance": row} if issubclass(action.form, forms.ModelForm) else {}
+        form = action.form(request.POST or None, **about)
+        if request.method == "POST" and form.is_valid():
+            try:
+                # A row of its own: a model form has already written on the other.
+                untouched = self.model._default_manager.get(pk=pk)
+                action.service(untouched, user=request.user, **form.cleaned_data)
+            except DomainError as error:
+                self.message_user(request, str(error.detail), messages.ERROR)
+            else:
+                self.log_change(request, row, str(action.title))
+                self.message_user(request, _("Done."), messages.SUCCESS)
+            return HttpResponseRedirect(back)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": action.title,
+            "subtitle": row.number,
+            "row": row,
+            "back": back,
+            "form": form,
+            "opts": self.opts,
+        }
+        return render(request, "admin/desk/ask.html", context)
