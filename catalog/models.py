@@ -246,6 +246,7 @@ class StockMovementKind(models.TextChoices):
     ADJUST = "adjust", _("adjusted by staff")
     RESERVE = "reserve", _("taken by an order")
     RELEASE = "release", _("given back by an order")
+    RETURN = "return", _("returned by a customer")
 
 
 class StockMovement(AppendOnlyModel):

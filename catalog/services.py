@@ -40,11 +40,20 @@ def take_stock(quantities: Mapping[int, int], *, reference: str) -> dict[int, Sk
 
 
 @atomic
-def give_back_stock(quantities: Mapping[int, int], *, reference: str) -> None:
-    """Undo ``take_stock`` for ``reference``, once: a repeat breaks the movement's unique key."""
+def give_back_stock(
+    quantities: Mapping[int, int],
+    *,
+    reference: str,
+    occasion: str = "",
+    kind: StockMovementKind = StockMovementKind.RELEASE,
+) -> None:
+    """Give back pieces that were taken for ``reference``, once an ``occasion``.
+
+    A repeat breaks the movement's unique key. Without an occasion all of it comes back.
+    """
     for sku_id, quantity in sorted(quantities.items()):
         Sku.objects.filter(id=sku_id).update(stock=F("stock") + quantity)
-    _record(StockMovementKind.RELEASE, quantities, reference)
+    _record(kind, quantities, reference, occasion=occasion)
     sold_out = Product.objects.filter(skus__in=quantities, in_stock=False)
     refresh_availability(sold_out.values_list("id", flat=True))
 
@@ -70,7 +79,12 @@ def adjust_stock(
 
 
 def _record(
-    kind: StockMovementKind, deltas: Mapping[int, int], reference: str, note: str = ""
+    kind: StockMovementKind,
+    deltas: Mapping[int, int],
+    reference: str,
+    *,
+    occasion: str = "",
+    note: str = "",
 ) -> None:
     StockMovement.objects.bulk_create(
         StockMovement(
@@ -78,7 +92,7 @@ def _record(
             kind=kind,
             delta=delta,
             reference=reference,
-            event_key=f"{kind}:{reference}:{sku_id}",
+            event_key=":".join(filter(None, [kind, reference, occasion, str(sku_id)])),
             note=note,
         )
         for sku_id, delta in sorted(deltas.items())

@@ -4,7 +4,13 @@ from accounts.viewsets import AddressViewSet, AuthViewSet, MeViewSet
 from catalog.viewsets import BrandViewSet, CategoryViewSet, ProductViewSet
 from miniback.core.routers import ApiRouter
 from miniback.core.viewsets import UploadViewSet
-from orders.viewsets import CartLineViewSet, CartViewSet, OrderViewSet, PaymentViewSet
+from orders.viewsets import (
+    CartLineViewSet,
+    CartViewSet,
+    OrderViewSet,
+    PaymentViewSet,
+    RefundViewSet,
+)
 
 router = ApiRouter()
 router.register_singleton("auth", AuthViewSet, "auth")
@@ -18,3 +24,4 @@ router.register_singleton("cart", CartViewSet, "cart")
 router.register("cart/lines", CartLineViewSet, "cart-line")
 router.register("orders", OrderViewSet, "order")
 router.register("payments", PaymentViewSet, "payment")
+router.register("refunds", RefundViewSet, "refund")

@@ -279,6 +279,7 @@ SPECTACULAR_SETTINGS = {
         "OrderStatus": "orders.status.OrderStatus",
         "PaymentStatus": "orders.status.PaymentStatus",
         "RefundStatus": "orders.status.RefundStatus",
+        "RefundKind": "orders.status.RefundKind",
         "ActorKind": "orders.status.Actor",
         "UploadPurpose": "miniback.core.models.UploadPurpose",
     },

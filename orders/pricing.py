@@ -35,3 +35,12 @@ def price(lines: Iterable[tuple[int, int]]) -> Amounts:
     """``lines`` are (unit price in fen, pieces)."""
     goods = sum(unit_fen * quantity for unit_fen, quantity in lines)
     return Amounts(goods_fen=goods, freight_fen=0, discount_fen=0)
+
+
+def refundable(total_fen: int, *, pieces: int, back: int, back_fen: int) -> int:
+    """What is due when ``back`` of a line's ``pieces`` are back in all, and ``back_fen`` was promised.
+
+    The target grows with the pieces, so that order and splitting do not matter and the last
+    piece takes the rest.
+    """
+    return total_fen * back // pieces - back_fen

@@ -7,8 +7,20 @@ from rest_framework import serializers
 
 from catalog.models import picture_url
 from miniback.core.serializers import FenInputField, IdField, QuantityField
-from orders.models import CartLine, Channel, Order, OrderEvent, OrderLine, Payment, Refund, Shipment
-from orders.status import OrderStatus
+from orders.models import (
+    CartLine,
+    Channel,
+    Order,
+    OrderEvent,
+    OrderLine,
+    Payment,
+    Refund,
+    RefundLine,
+    Shipment,
+)
+from orders.status import OrderStatus, RefundKind
+
+CUSTOMER_REFUND_KINDS = [choice for choice in RefundKind.choices if choice[0] != RefundKind.AUTO]
 
 # Cart
 
@@ -188,10 +200,70 @@ class ShipmentSerializer(serializers.ModelSerializer):
         fields = ["carrier", "tracking_number", "shipped_at"]
 
 
+class RefundLineInput(serializers.Serializer):
+    line = IdField(help_text="Id of a line of the order.")
+    quantity = QuantityField()
+
+
+class RefundInput(serializers.Serializer):
+    lines = serializers.ListField(child=RefundLineInput(), allow_empty=False, max_length=50)
+    kind = serializers.ChoiceField(choices=CUSTOMER_REFUND_KINDS)
+    reason = serializers.CharField(max_length=80)
+    images = serializers.ListField(
+        child=serializers.CharField(max_length=22),
+        max_length=9,
+        default=list,
+        help_text="Upload ids.",
+    )
+
+    def validate_lines(self, lines: list[dict[str, int]]) -> dict[int, int]:
+        """Line id -> pieces."""
+        quantities = {line["line"]: line["quantity"] for line in lines}
+        if len(quantities) != len(lines):
+            raise serializers.ValidationError(_("A line stands twice."))
+        return quantities
+
+
+class ReturnParcelInput(serializers.Serializer):
+    carrier = serializers.CharField(max_length=50)
+    tracking_number = serializers.RegexField(r"^[0-9A-Za-z-]{4,50}$")
+
+
 class RefundSerializer(serializers.ModelSerializer):
     class Meta:
         model = Refund
-        fields = ["number", "amount_fen", "status", "reason", "created_at", "succeeded_at"]
+        fields = ["number", "kind", "amount_fen", "status", "reason", "created_at", "succeeded_at"]
+
+
+class RefundLineSerializer(serializers.ModelSerializer):
+    name = serializers.CharField(source="line.name")
+    image_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = RefundLine
+        fields = ["line", "name", "image_url", "quantity", "amount_fen"]
+
+    def get_image_url(self, part: RefundLine) -> str:
+        return picture_url(part.line.picture)
+
+
+class RefundDetailSerializer(RefundSerializer):
+    order = serializers.CharField(source="payment.order.number")
+    lines = RefundLineSerializer(many=True)
+    actions = serializers.ListField(child=serializers.CharField())
+
+    class Meta(RefundSerializer.Meta):
+        fields = [
+            *RefundSerializer.Meta.fields,
+            "order",
+            "freight_fen",
+            "lines",
+            "decision",
+            "decided_at",
+            "return_carrier",
+            "return_tracking",
+            "actions",
+        ]
 
 
 class OrderAddressSerializer(serializers.ModelSerializer):

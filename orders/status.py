@@ -40,12 +40,20 @@ class RefundStatus(models.TextChoices):
     WITHDRAWN = "withdrawn", _("withdrawn")
 
 
+class RefundKind(models.TextChoices):
+    AUTO = "auto", _("late or second payment")
+    REFUND_ONLY = "refund_only", _("refund only")
+    RETURN = "return", _("return and refund")
+
+
 _S, _A = OrderStatus, Actor
 
 # (from, to) -> who. PLATFORM means a verified notice, or the platform's answer to a query.
 ORDER_MOVES: Final[dict[tuple[OrderStatus, OrderStatus], frozenset[Actor]]] = {
     (_S.PENDING_PAYMENT, _S.PAID): frozenset({_A.PLATFORM}),
     (_S.PENDING_PAYMENT, _S.CANCELLED): frozenset({_A.CUSTOMER, _A.STAFF, _A.JOB}),
+    # Everything was refunded before anything was shipped.
+    (_S.PAID, _S.CANCELLED): frozenset({_A.PLATFORM}),
     (_S.PAID, _S.PARTLY_SHIPPED): frozenset({_A.STAFF}),
     (_S.PAID, _S.SHIPPED): frozenset({_A.STAFF}),
     (_S.PARTLY_SHIPPED, _S.SHIPPED): frozenset({_A.STAFF}),
@@ -55,13 +63,43 @@ ORDER_MOVES: Final[dict[tuple[OrderStatus, OrderStatus], frozenset[Actor]]] = {
 # What a customer may press, by the state of the order.
 CUSTOMER_ACTIONS: Final[dict[OrderStatus, tuple[str, ...]]] = {
     _S.PENDING_PAYMENT: ("pay", "cancel"),
-    _S.PAID: (),
+    _S.PAID: ("refund",),
     _S.PARTLY_SHIPPED: (),
-    _S.SHIPPED: ("confirm_receipt",),
-    _S.COMPLETED: ("delete",),
+    _S.SHIPPED: ("confirm_receipt", "refund"),
+    _S.COMPLETED: ("refund", "delete"),
     _S.CANCELLED: ("delete",),
 }
 
 
 def may_move(start: OrderStatus, end: OrderStatus, actor: Actor) -> bool:
     return actor in ORDER_MOVES.get((start, end), frozenset())
+
+
+_R = RefundStatus
+
+# As ORDER_MOVES. PLATFORM: what the platform answered or told of the money.
+REFUND_MOVES: Final[dict[tuple[RefundStatus, RefundStatus], frozenset[Actor]]] = {
+    (_R.REQUESTED, _R.WITHDRAWN): frozenset({_A.CUSTOMER}),
+    (_R.REQUESTED, _R.REJECTED): frozenset({_A.STAFF}),
+    (_R.REQUESTED, _R.APPROVED): frozenset({_A.STAFF}),
+    (_R.REQUESTED, _R.RETURNING): frozenset({_A.STAFF}),
+    (_R.RETURNING, _R.WITHDRAWN): frozenset({_A.CUSTOMER}),
+    (_R.RETURNING, _R.REJECTED): frozenset({_A.STAFF}),
+    (_R.RETURNING, _R.APPROVED): frozenset({_A.STAFF}),
+    (_R.APPROVED, _R.PROCESSING): frozenset({_A.PLATFORM}),
+    (_R.APPROVED, _R.SUCCEEDED): frozenset({_A.PLATFORM}),
+    (_R.APPROVED, _R.FAILED): frozenset({_A.PLATFORM}),
+    (_R.PROCESSING, _R.SUCCEEDED): frozenset({_A.PLATFORM}),
+    (_R.PROCESSING, _R.FAILED): frozenset({_A.PLATFORM}),
+    (_R.FAILED, _R.PROCESSING): frozenset({_A.PLATFORM}),
+    (_R.FAILED, _R.SUCCEEDED): frozenset({_A.PLATFORM}),
+}
+
+# What counts against the rest that can still be refunded.
+NOT_CLAIMING: Final = (_R.REJECTED, _R.WITHDRAWN)
+
+REFUND_ACTIONS: Final[dict[RefundStatus, tuple[str, ...]]] = {
+    **dict.fromkeys(_R, ()),
+    _R.REQUESTED: ("withdraw",),
+    _R.RETURNING: ("withdraw", "return_parcel"),
+}

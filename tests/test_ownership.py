@@ -7,6 +7,7 @@ import pytest
 from accounts.models import User
 from catalog.models import Sku
 from orders.models import CartLine, Order, Payment
+from orders.services.refunds import refund_payment
 from tests.conftest import Api
 from tests.factories import ADDRESS, make_address, make_order
 from tests.test_project import OPERATIONS, PUBLIC
@@ -14,6 +15,8 @@ from tests.test_project import OPERATIONS, PUBLIC
 pytestmark = pytest.mark.django_db
 
 ORDER = {"reason": "x", "channel": "wechat"}
+REFUND = {"lines": [{"line": 1, "quantity": 1}], "kind": "refund_only", "reason": "x"}
+PARCEL = {"carrier": "SF", "tracking_number": "SF123456"}
 # Every operation on one object: its body, and how the object is named.
 OBJECTS: dict[str, tuple[str, Any]] = {
     "GET addresses/{id}/": ("address", None),
@@ -27,6 +30,10 @@ OBJECTS: dict[str, tuple[str, Any]] = {
     "POST orders/{number}/cancel/": ("order", ORDER),
     "POST orders/{number}/confirm-receipt/": ("order", None),
     "POST payments/{number}/check/": ("payment", None),
+    "POST orders/{number}/refunds/": ("order", REFUND),
+    "GET refunds/{number}/": ("refund", None),
+    "POST refunds/{number}/withdraw/": ("refund", None),
+    "POST refunds/{number}/return-parcel/": ("refund", PARCEL),
 }
 
 
@@ -44,14 +51,15 @@ def theirs(stranger: User, sku: Sku) -> dict[str, str]:
         order=order, channel="wechat", number="P0123456789", payer=identity, amount_fen=1990,
         created_at=order.placed_at,
     )  # fmt: skip
+    refund = refund_payment(payment, reason="x", now=order.placed_at)
     line = CartLine.objects.create(user=stranger, sku=sku, quantity=1)
     return {
         "address": str(address.pk), "line": str(line.pk), "order": order.number,
-        "payment": payment.number,
+        "payment": payment.number, "refund": refund.number,
     }  # fmt: skip
 
 
-MISSING = {"address": "999999", "line": "999999", "order": "O0", "payment": "P0"}
+MISSING = {"address": "999999", "line": "999999", "order": "O0", "payment": "P0", "refund": "R0"}
 
 
 @pytest.mark.parametrize("operation", OBJECTS)

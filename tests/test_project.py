@@ -31,7 +31,9 @@ OPERATIONS = {
     "POST orders/", "GET orders/", "GET orders/counts/",
     "DELETE orders/{number}/", "GET orders/{number}/", "POST orders/{number}/pay/",
     "POST orders/{number}/cancel/", "POST orders/{number}/confirm-receipt/",
-    "POST payments/{number}/check/",
+    "POST payments/{number}/check/", "POST orders/{number}/refunds/", "GET refunds/",
+    "GET refunds/{number}/", "POST refunds/{number}/withdraw/",
+    "POST refunds/{number}/return-parcel/",
 }  # fmt: skip
 
 

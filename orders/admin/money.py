@@ -2,11 +2,19 @@
 
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.admin import FactsOnly, yuan
-from orders.models import LedgerEntry, LedgerTransaction, Notice, Payment, Refund
+from miniback.core.fields import YuanFormField
+from miniback.core.models import Upload
+from orders.admin.desk import DeskAction, DeskMixin
+from orders.models import LedgerEntry, LedgerTransaction, Notice, Payment, Refund, RefundLine
+from orders.services import after_sales
+from orders.status import RefundStatus
 
 
 class RefundInline(FactsOnly, admin.TabularInline):
@@ -39,17 +47,64 @@ class PaymentAdmin(FactsOnly, admin.ModelAdmin):
     amount = yuan("amount_fen", _("amount"))
 
 
+class ApproveForm(forms.Form):
+    amount_fen = YuanFormField(label=_("amount to refund"), required=False)
+    decision = forms.CharField(label=_("answer to the customer"), max_length=200, required=False)
+
+
+class RejectForm(forms.Form):
+    decision = forms.CharField(label=_("reason, shown to the customer"), max_length=200)
+
+
+class ReceiveForm(forms.Form):
+    is_restocked = forms.BooleanField(
+        label=_("put back on the shelf"), required=False, help_text=_("No: written off.")
+    )
+
+
+ASKED, RETURNING = {RefundStatus.REQUESTED}, {RefundStatus.RETURNING}
+
+
+class RefundLineInline(FactsOnly, admin.TabularInline):
+    model = RefundLine
+    fields: ClassVar[Any] = ["line", "quantity", "claimed", "amount"]
+    readonly_fields = fields
+    extra = 0
+    claimed = yuan("claimed_fen", _("asked for"))
+    amount = yuan("amount_fen", _("amount"))
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("line")
+
+
 @admin.register(Refund)
-class RefundAdmin(FactsOnly, admin.ModelAdmin):
-    list_display = ["number", "payment", "amount", "status", "attempts", "last_error", "created_at"]
-    list_filter = ["status"]
+class RefundAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
+    desk_permission = "orders.change_refund"
+    desk = (
+        DeskAction("approve", _("Approve"), ApproveForm, after_sales.approve_refund, ASKED),
+        DeskAction(
+            "receive", _("Goods are back"), ReceiveForm, after_sales.receive_return, RETURNING
+        ),
+        DeskAction("reject", _("Reject"), RejectForm, after_sales.reject_refund, ASKED | RETURNING),
+    )
+    inlines = [RefundLineInline]
+    list_display = ["number", "payment", "kind", "amount", "status", "last_error", "created_at"]
+    list_filter = ["status", "kind", "is_shipped"]
     list_select_related = ["payment"]
-    search_fields = ["number", "payment__number"]
+    search_fields = ["number", "payment__number", "payment__order__number"]
     ordering = ["-id"]
     show_full_result_count = False
-    exclude = ["amount_fen"]
-    readonly_fields = ["amount"]
+    exclude = ["amount_fen", "freight_fen", "images"]
+    readonly_fields = ["amount", "freight", "pictures"]
+    freight = yuan("freight_fen", _("freight"))
     amount = yuan("amount_fen", _("amount"))
+
+    @admin.display(description=_("pictures"))
+    def pictures(self, refund: Refund) -> str:
+        uploads = Upload.objects.filter(pk__in=refund.images)
+        links = ((upload.url, upload.url) for upload in uploads)
+        shown = format_html_join(" ", '<a href="{}"><img src="{}" height="120" alt=""></a>', links)
+        return shown or "-"
 
 
 @admin.register(Notice)

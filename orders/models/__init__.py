@@ -3,7 +3,7 @@
 from orders.models.books import Account, LedgerEntry, LedgerTransaction
 from orders.models.cart import MAX_CART_LINES, CartLine
 from orders.models.order import Order, OrderEvent, OrderEventKind, OrderLine, new_number
-from orders.models.payment import Channel, Notice, NoticeOutcome, Payment, Refund
+from orders.models.payment import Channel, Notice, NoticeOutcome, Payment, Refund, RefundLine
 from orders.models.shipment import Carrier, Shipment
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "OrderLine",
     "Payment",
     "Refund",
+    "RefundLine",
     "Shipment",
     "new_number",
 ]

@@ -126,6 +126,11 @@ class OrderLine(models.Model):
     unit_fen = FenField(_("unit price"))
     quantity = models.PositiveIntegerField(_("quantity"))
     discount_fen = FenField(_("discount"), default=0)
+    # Claimed by refunds that were neither rejected nor withdrawn.
+    refunded_quantity = models.PositiveIntegerField(_("refunded pieces"), default=0)
+    refunded_fen = FenField(_("refunded"), default=0)
+    # Refunded before they were shipped: their stock was given back.
+    released_quantity = models.PositiveIntegerField(_("pieces not to ship"), default=0)
 
     class Meta:
         verbose_name = _("order line")
@@ -136,6 +141,14 @@ class OrderLine(models.Model):
                 condition=Q(quantity__gte=1, unit_fen__gte=0, discount_fen__gte=0),
                 name="orderline_amounts",
             ),
+            models.CheckConstraint(
+                condition=Q(
+                    refunded_quantity__lte=F("quantity"),
+                    released_quantity__lte=F("refunded_quantity"),
+                    refunded_fen__gte=0,
+                ),
+                name="orderline_refunds",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -144,6 +157,11 @@ class OrderLine(models.Model):
     @property
     def total_fen(self) -> int:
         return int(self.unit_fen * self.quantity)
+
+    @property
+    def payable_fen(self) -> int:
+        """What was paid for the line."""
+        return self.total_fen - int(self.discount_fen)
 
 
 class OrderEventKind(models.TextChoices):

@@ -2,15 +2,16 @@
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Identity
 from miniback.core.fields import ExactCharField, FenField
 from miniback.core.models import DueModel, DueQuerySet
-from orders.models.order import Order
-from orders.status import PaymentStatus, RefundStatus
+from orders.models.order import Order, OrderLine
+from orders.status import REFUND_ACTIONS, PaymentStatus, RefundKind, RefundStatus
 
 
 class Channel(models.TextChoices):
@@ -71,6 +72,11 @@ class Payment(DueModel):
         return self.number
 
 
+class RefundQuerySet(DueQuerySet["Refund"]):
+    def for_customer(self, user: Any) -> "RefundQuerySet":
+        return self.filter(payment__order__user=user)
+
+
 class Refund(DueModel):
     """Money that goes back to a payment's payer, under one number for ever.
 
@@ -86,11 +92,30 @@ class Refund(DueModel):
         _("status"), max_length=10, choices=RefundStatus, default=RefundStatus.REQUESTED
     )
     reason = models.CharField(_("reason"), max_length=80)
+    kind = models.CharField(_("kind"), max_length=12, choices=RefundKind, default=RefundKind.AUTO)
+    # Of the amount, what is not for lines.
+    freight_fen = FenField(_("freight"), default=0)
+    is_shipped = models.BooleanField(_("after shipment"), default=False)
+    images = models.JSONField(_("pictures"), default=list, blank=True)
+    decision = models.CharField(_("staff's answer"), max_length=200, blank=True)
+    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("decided by"),
+    )
+    return_carrier = models.CharField(_("carrier of the return"), max_length=50, blank=True)
+    return_tracking = models.CharField(
+        _("tracking number of the return"), max_length=50, blank=True
+    )
     platform_id = ExactCharField(_("platform's refund id"), max_length=64, blank=True)
     created_at = models.DateTimeField(_("created at"))
     succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True)
 
-    objects: ClassVar[Any] = DueQuerySet.as_manager()
+    objects: ClassVar[Any] = RefundQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("refund")
@@ -101,6 +126,33 @@ class Refund(DueModel):
 
     def __str__(self) -> str:
         return self.number
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What its customer may do now."""
+        return REFUND_ACTIONS[RefundStatus(self.status)]
+
+
+class RefundLine(models.Model):
+    refund = models.ForeignKey(Refund, models.PROTECT, related_name="lines")
+    line = models.ForeignKey(OrderLine, models.PROTECT, related_name="refund_lines")
+    quantity = models.PositiveIntegerField(_("quantity"))
+    claimed_fen = FenField(_("asked for"))
+    amount_fen = FenField(_("amount"))
+
+    class Meta:
+        verbose_name = _("refund line")
+        verbose_name_plural = _("refund lines")
+        constraints = [
+            models.UniqueConstraint(fields=["refund", "line"], name="refundline_once"),
+            models.CheckConstraint(
+                condition=Q(quantity__gte=1, amount_fen__gte=0, claimed_fen__gte=F("amount_fen")),
+                name="refundline_amounts",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.line_id}"
 
 
 class NoticeOutcome(models.TextChoices):

@@ -58,7 +58,8 @@ RULES = (
         "a line has at least one piece, and a discount within its price",
         """SELECT id FROM orders_orderline
            WHERE quantity < 1 OR unit_fen < 0 OR discount_fen < 0
-              OR discount_fen > quantity * unit_fen""",
+              OR discount_fen > quantity * unit_fen OR refunded_quantity > quantity
+              OR refunded_fen < 0 OR refunded_fen > quantity * unit_fen - discount_fen""",
     ),
     Rule(
         "I5",
@@ -92,14 +93,14 @@ RULES = (
     Rule("I8", "no stock is negative", "SELECT code FROM catalog_sku WHERE stock < 0"),
     Rule(
         "I9",
-        "a line has taken its pieces once, and given them back if and only if it was cancelled",
+        "a line has taken its pieces once, and given back those that are not to be shipped",
         """SELECT o.number, l.sku_code FROM orders_orderline l
            JOIN orders_order o ON o.id = l.order_id
            LEFT JOIN catalog_stockmovement m ON m.reference = o.number AND m.sku_id = l.sku_id
-           GROUP BY l.id, o.number, l.sku_code, o.status, l.quantity
+           GROUP BY l.id, o.number, l.sku_code, o.status, l.quantity, l.released_quantity
            HAVING SUM(CASE WHEN m.kind = 'reserve' THEN -m.delta ELSE 0 END) <> l.quantity
                OR SUM(CASE WHEN m.kind = 'release' THEN m.delta ELSE 0 END)
-                  <> CASE WHEN o.status = 'cancelled' THEN l.quantity ELSE 0 END""",
+                  <> CASE WHEN o.status = 'cancelled' THEN l.quantity ELSE l.released_quantity END""",
     ),
     Rule(
         "I10",
@@ -174,10 +175,24 @@ RULES = (
         "I18", "a refund is of something", "SELECT number FROM orders_refund WHERE amount_fen <= 0"
     ),
     Rule(
+        "I19",
+        "a refund is the sum of its lines and freight, and a line's claims are its refunds'",
+        """SELECT r.number FROM orders_refund r LEFT JOIN orders_refundline x ON x.refund_id = r.id
+           WHERE r.kind <> 'auto' GROUP BY r.id, r.number, r.amount_fen, r.freight_fen
+           HAVING COALESCE(SUM(x.amount_fen), 0) + r.freight_fen <> r.amount_fen
+           UNION SELECT o.number FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id
+           LEFT JOIN (SELECT y.line_id, y.quantity, y.claimed_fen FROM orders_refundline y
+                      JOIN orders_refund s ON s.id = y.refund_id
+                      WHERE s.status NOT IN ('rejected', 'withdrawn')) c ON c.line_id = l.id
+           GROUP BY l.id, o.number, l.refunded_quantity, l.refunded_fen
+           HAVING COALESCE(SUM(c.quantity), 0) <> l.refunded_quantity
+               OR COALESCE(SUM(c.claimed_fen), 0) <> l.refunded_fen""",
+    ),
+    Rule(
         "I20",
         "a refund is not with the platform for more than a day",
         """SELECT number FROM orders_refund
-           WHERE status = 'processing' AND created_at < %(a_day_ago)s""",
+           WHERE status = 'processing' AND COALESCE(decided_at, created_at) < %(a_day_ago)s""",
     ),
     # Ledger
     Rule(

@@ -34,6 +34,26 @@ def post_payment(payment: Payment, *, is_applied: bool, now: datetime) -> None:
     )
 
 
+def post_refund_due(refund: Refund, *, now: datetime) -> None:
+    """Staff have agreed: what was sold and charged is owed back, with its share of the discount."""
+    goods = coupons = 0
+    for part in refund.lines.select_related("line"):
+        line, amount = part.line, int(part.amount_fen)
+        share = int(line.discount_fen) * amount // line.payable_fen if line.payable_fen else 0
+        goods, coupons = goods + amount + share, coupons - share
+    _post(
+        f"refund-due:{refund.number}",
+        refund.payment.order_id,
+        now,
+        {
+            Account.GOODS: goods,
+            Account.COUPONS: coupons,
+            Account.FREIGHT: refund.freight_fen,
+            Account.CUSTOMER_REFUNDS: -refund.amount_fen,
+        },
+    )
+
+
 def post_refund(refund: Refund, *, now: datetime) -> None:
     """Money that was owed back has left. Reads ``payment``: load it with the refund."""
     _post(

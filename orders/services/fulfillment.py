@@ -4,16 +4,24 @@ import logging
 from typing import Any
 
 from django.conf import settings
+from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
+from miniback.core.errors import Conflict
 from miniback.core.transactions import atomic
-from orders.models import Carrier, Order, Shipment
+from orders.models import Carrier, Order, Refund, Shipment
 from orders.services.life import OrderStatusConflict, move_order
-from orders.status import Actor, OrderStatus
+from orders.status import Actor, OrderStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500
+
+
+class RefundOpen(Conflict):
+    code = "refund_open"
+    detail = _("Decide on the refund first; what was refunded is not shipped.")
 
 
 @atomic
@@ -21,6 +29,7 @@ def ship_order(order: Order, *, carrier: Carrier, tracking_number: str, user: An
     """Send the whole order in one parcel. Raises OrderStatusConflict unless it is paid."""
     now = timezone.now()
     order = Order.objects.lock(order.pk)
+    _refuse_while_refunding(order)
     move_order(
         order,
         OrderStatus.SHIPPED,
@@ -33,6 +42,14 @@ def ship_order(order: Order, *, carrier: Carrier, tracking_number: str, user: An
     return Shipment.objects.create(
         order=order, carrier=carrier, tracking_number=tracking_number, shipped_at=now
     )
+
+
+def _refuse_while_refunding(order: Order) -> None:
+    """What a customer wants back is decided before it is sent; what is refunded is not sent."""
+    refunds = Refund.objects.filter(payment__order=order, status=RefundStatus.REQUESTED)
+    left = order.lines.filter(released_quantity__lt=F("quantity"))
+    if refunds.exists() or not left.exists():
+        raise RefundOpen
 
 
 @atomic

@@ -3,15 +3,17 @@
 import logging
 from datetime import datetime, timedelta
 
+from django.db.models import F
 from django.utils import timezone
 
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.errors import NoSuchTrade, PlatformError
 from miniback.platforms.wechatpay import PlatformRefund
-from orders.models import Payment, Refund
+from orders.models import Order, Payment, Refund
 from orders.services.books import post_refund
 from orders.services.channels import wechatpay_client, wechatpay_notify_url
-from orders.status import RefundStatus
+from orders.services.life import move_order
+from orders.status import Actor, OrderStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ def record_refund(answer: PlatformRefund) -> Refund | None:
         return None
     if (answer.amount_fen, answer.currency) != (refund.amount_fen, "CNY"):
         return None
+    order = Order.objects.lock(refund.payment.order_id)
     unsettled = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED)
     if answer.status == "SUCCESS":
         first_time = unsettled.update(
@@ -92,6 +95,7 @@ def record_refund(answer: PlatformRefund) -> Refund | None:
         )
         if first_time:
             post_refund(refund, now=now)
+            _cancel_if_all_is_back(order, now)
     elif answer.status == "PROCESSING":
         unsettled.update(
             status=RefundStatus.PROCESSING,
@@ -102,6 +106,26 @@ def record_refund(answer: PlatformRefund) -> Refund | None:
         # ABNORMAL, CLOSED: the money did not arrive, and our claim on it stays.
         _note_failure(refund, answer.status)
     return refund
+
+
+def _cancel_if_all_is_back(order: Order, now: datetime) -> None:
+    """Nothing is left to ship, and all money has gone back."""
+    if order.status != OrderStatus.PAID:
+        return
+    if order.lines.filter(released_quantity__lt=F("quantity")).exists():
+        return
+    if Refund.objects.filter(payment__order=order, status__in=UNSETTLED).exists():
+        return
+    reason = "已全额退款"
+    move_order(
+        order,
+        OrderStatus.CANCELLED,
+        actor=Actor.PLATFORM,
+        now=now,
+        note=reason,
+        cancelled_at=now,
+        cancel_reason=reason,
+    )
 
 
 def _note_failure(refund: Refund, error: str) -> None:

@@ -3,11 +3,13 @@
 from orders.viewsets.callbacks import WeChatPayCallback
 from orders.viewsets.cart import CartLineViewSet, CartViewSet
 from orders.viewsets.orders import OrderViewSet, PaymentViewSet
+from orders.viewsets.refunds import RefundViewSet
 
 __all__ = [
     "CartLineViewSet",
     "CartViewSet",
     "OrderViewSet",
     "PaymentViewSet",
+    "RefundViewSet",
     "WeChatPayCallback",
 ]

@@ -29,8 +29,10 @@ from orders.serializers import (
     PayRequestSerializer,
     QuoteInput,
     QuoteSerializer,
+    RefundDetailSerializer,
+    RefundInput,
 )
-from orders.services import cart, checkout, payment
+from orders.services import after_sales, cart, checkout, payment
 from orders.services.cancellation import cancel_order
 from orders.services.channels import PlatformUnavailable
 from orders.services.fulfillment import confirm_receipt, hide_order
@@ -225,6 +227,38 @@ class OrderViewSet(GenericViewSet):
         """The parcel is here; the order is completed."""
         order = confirm_receipt(self.get_object(), actor=Actor.CUSTOMER, user=request.user)
         return self._answer(order)
+
+    @describe(
+        "Ask for a refund",
+        request=RefundInput,
+        answers={201: RefundDetailSerializer},
+        errors=[
+            NotFound,
+            OrderStatusConflict,
+            after_sales.OverRefund,
+            after_sales.RefundWindowOver,
+        ],
+        sends={
+            "lines": [{"line": 31, "quantity": 1}],
+            "kind": "refund_only",
+            "reason": "不想要了",
+            "images": [],
+        },
+        parameters=[NUMBER],
+    )
+    @action(methods=["post"], detail=True)
+    def refunds(self, request: Request, number: str) -> Response:
+        """For pieces of lines, as often as pieces are left; staff decide.
+
+        `refund_only` before shipment or without sending back, `return` to send the goods back.
+        """
+        form = RefundInput(data=request.data)
+        form.is_valid(raise_exception=True)
+        wanted = dict(form.validated_data)
+        refund = after_sales.request_refund(
+            self.get_object(), quantities=wanted.pop("lines"), **wanted
+        )
+        return Response(RefundDetailSerializer(refund).data, status=status.HTTP_201_CREATED)
 
     def _answer(self, order: Order, code: int = status.HTTP_200_OK) -> Response:
         return Response(OrderSerializer(self._whole().get(pk=order.pk)).data, status=code)

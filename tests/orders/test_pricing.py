@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.pricing import price, spread
+from orders.pricing import price, refundable, spread
 
 lines = st.lists(st.tuples(st.integers(0, 10_000_000), st.integers(1, 999)), max_size=50)
 
@@ -28,3 +28,16 @@ def test_the_largest_remainder_gets_the_fen() -> None:
     assert spread(5, [3, 3, 4]) == [2, 1, 2]
     assert spread(0, [5]) == [0]
     assert spread(0, [0, 0]) == [0, 0]
+
+
+@given(st.integers(0, 10_000_000), st.lists(st.integers(1, 20), min_size=1, max_size=20))
+def test_refunds_in_any_split_return_exactly_what_was_paid(paid: int, splits: list[int]) -> None:
+    """D5: never more, never negative, and all of it when all is back."""
+    pieces, back, back_fen = sum(splits), 0, 0
+    for count in splits:
+        back += count
+        part = refundable(paid, pieces=pieces, back=back, back_fen=back_fen)
+        assert part >= 0
+        back_fen += part
+        assert back_fen <= paid
+    assert back_fen == paid

@@ -2,7 +2,15 @@
 
 import itertools
 
-from orders.status import CUSTOMER_ACTIONS, Actor, OrderStatus, may_move
+from orders.status import (
+    CUSTOMER_ACTIONS,
+    REFUND_ACTIONS,
+    REFUND_MOVES,
+    Actor,
+    OrderStatus,
+    RefundStatus,
+    may_move,
+)
 
 S, A = OrderStatus, Actor
 
@@ -11,6 +19,7 @@ ALLOWED = {
     (S.PENDING_PAYMENT, S.CANCELLED, A.CUSTOMER),
     (S.PENDING_PAYMENT, S.CANCELLED, A.STAFF),
     (S.PENDING_PAYMENT, S.CANCELLED, A.JOB),
+    (S.PAID, S.CANCELLED, A.PLATFORM),
     (S.PAID, S.PARTLY_SHIPPED, A.STAFF),
     (S.PAID, S.SHIPPED, A.STAFF),
     (S.PARTLY_SHIPPED, S.SHIPPED, A.STAFF),
@@ -23,6 +32,26 @@ def test_every_cell() -> None:
     """6 x 6 x 4 cells: what is not listed is refused."""
     for start, end, actor in itertools.product(S, S, A):
         assert may_move(start, end, actor) == ((start, end, actor) in ALLOWED), (start, end, actor)
+
+
+R = RefundStatus
+REFUNDS = {
+    (R.REQUESTED, R.WITHDRAWN, A.CUSTOMER), (R.REQUESTED, R.REJECTED, A.STAFF),
+    (R.REQUESTED, R.APPROVED, A.STAFF), (R.REQUESTED, R.RETURNING, A.STAFF),
+    (R.RETURNING, R.WITHDRAWN, A.CUSTOMER), (R.RETURNING, R.REJECTED, A.STAFF),
+    (R.RETURNING, R.APPROVED, A.STAFF), (R.APPROVED, R.PROCESSING, A.PLATFORM),
+    (R.APPROVED, R.SUCCEEDED, A.PLATFORM), (R.APPROVED, R.FAILED, A.PLATFORM),
+    (R.PROCESSING, R.SUCCEEDED, A.PLATFORM), (R.PROCESSING, R.FAILED, A.PLATFORM),
+    (R.FAILED, R.PROCESSING, A.PLATFORM), (R.FAILED, R.SUCCEEDED, A.PLATFORM),
+}  # fmt: skip
+
+
+def test_every_cell_of_refunds() -> None:
+    """8 x 8 x 4 cells."""
+    for start, end, actor in itertools.product(R, R, A):
+        allowed = actor in REFUND_MOVES.get((start, end), frozenset())
+        assert allowed == ((start, end, actor) in REFUNDS), (start, end, actor)
+    assert set(REFUND_ACTIONS) == set(R)
 
 
 def test_every_status_says_what_a_customer_may_do() -> None:

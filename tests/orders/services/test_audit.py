@@ -115,6 +115,7 @@ BREAKS = {
     "I13": "UPDATE orders_refund SET amount_fen = amount_fen - 1",
     "I15": "UPDATE orders_order SET pay_before = " + OLD + " WHERE status = 'pending_payment'",
     "I17": "UPDATE orders_refund SET amount_fen = amount_fen + 1",
+    "I19": "UPDATE orders_orderline SET refunded_quantity = 1 WHERE order_id = {paid}",
     "I20": "UPDATE orders_refund SET status = 'processing', created_at = " + OLD,
     "I21": "UPDATE orders_ledgerentry SET amount_fen = amount_fen + 1 WHERE account = 'goods'",
     "I23": "UPDATE orders_refund SET status = 'succeeded'",
