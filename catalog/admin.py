@@ -16,6 +16,8 @@ from catalog import services
 from catalog.models import (
     Brand,
     Category,
+    FreightRule,
+    FreightTemplate,
     Product,
     ProductOption,
     ProductPicture,
@@ -46,17 +48,32 @@ class BrandAdmin(admin.ModelAdmin):
     ordering = ["name"]
 
 
+class FreightRuleForm(forms.ModelForm):
+    def clean_regions(self) -> list[str]:
+        # Django takes any empty JSON for blank.
+        return self.cleaned_data["regions"] or []
+
+
 class ProductForm(forms.ModelForm):
     class Meta:
         model = Product
-        fields = ["category", "brand", "name", "subtitle", "cover", "detail_html", "status"]
+        fields = [
+            "category",
+            "brand",
+            "freight_template",
+            "name",
+            "subtitle",
+            "cover",
+            "detail_html",
+            "status",
+        ]
 
     def clean_detail_html(self) -> str:
         return services.clean_html(self.cleaned_data["detail_html"])
 
 
 class SkuForm(forms.ModelForm):
-    """Stock is shown, and changed by a number of pieces: a typed total would undo orders placed meanwhile."""
+    """Stock changes by a number of pieces: a typed total would undo orders placed meanwhile."""
 
     stock_change = forms.IntegerField(
         label=_("stock change"),
@@ -68,7 +85,15 @@ class SkuForm(forms.ModelForm):
 
     class Meta:
         model = Sku
-        fields = ["code", "options", "price_fen", "market_price_fen", "picture", "is_active"]
+        fields = [
+            "code",
+            "options",
+            "price_fen",
+            "market_price_fen",
+            "weight_g",
+            "picture",
+            "is_active",
+        ]
 
     def clean_options(self) -> dict[str, str]:
         # An empty list would pass as "no options".
@@ -88,6 +113,7 @@ class SkuInline(admin.TabularInline):
         "market_price_fen",
         "stock",
         "stock_change",
+        "weight_g",
         "picture",
         "is_active",
     ]
@@ -177,6 +203,21 @@ class ProductAdmin(admin.ModelAdmin):
         count = queryset.exclude(status=status).update(status=status)
         text = ngettext("%d product changed.", "%d products changed.", count) % count
         self.message_user(request, text)
+
+
+class FreightRuleInline(admin.TabularInline):
+    model = FreightRule
+    form = FreightRuleForm
+    formfield_overrides = SMALL_JSON
+    extra = 0
+
+
+@admin.register(FreightTemplate)
+class FreightTemplateAdmin(admin.ModelAdmin):
+    list_display = ["name", "unit"]
+    search_fields = ["name"]
+    ordering = ["name"]
+    inlines = [FreightRuleInline]
 
 
 @admin.register(StockMovement)

@@ -81,6 +81,64 @@ class Brand(models.Model):
         return self.name
 
 
+class FreightUnit(models.TextChoices):
+    PIECE = "piece", _("by piece")
+    WEIGHT = "weight", _("by weight (grams)")
+    FIXED = "fixed", _("fixed")
+
+
+class FreightTemplate(models.Model):
+    """How products are charged for delivery; a product without one is delivered free."""
+
+    name = models.CharField(_("name"), max_length=50, unique=True)
+    unit = models.CharField(
+        _("charged"), max_length=10, choices=FreightUnit, default=FreightUnit.PIECE
+    )
+
+    class Meta:
+        verbose_name = _("freight template")
+        verbose_name_plural = _("freight templates")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def validate_regions(regions: Any) -> None:
+    """Refuse what is not a list of names or codes, such as ["新疆维吾尔自治区", "3301"]."""
+    if not isinstance(regions, list) or not all(isinstance(r, str) and r for r in regions):
+        raise ValidationError(_('Enter names or region codes, such as ["浙江省", "3301"].'))
+
+
+class FreightRule(models.Model):
+    template = models.ForeignKey(FreightTemplate, models.CASCADE, related_name="rules")
+    regions = models.JSONField(
+        _("regions"),
+        default=list,
+        blank=True,
+        validators=[validate_regions],
+        help_text=_("provinces, cities or beginnings of region codes; empty: everywhere else"),
+    )
+    is_served = models.BooleanField(_("delivered"), default=True)
+    first_units = models.PositiveIntegerField(_("first units"), default=1)
+    first_fen = FenField(_("price of the first units"), default=0)
+    extra_units = models.PositiveIntegerField(_("each further units"), default=1)
+    extra_fen = FenField(_("price of each further"), default=0)
+    free_from_fen = FenField(_("free from an amount of"), null=True, blank=True)
+    free_from_units = models.PositiveIntegerField(_("free from units"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("freight rule")
+        verbose_name_plural = _("freight rules")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(first_fen__gte=0, extra_fen__gte=0), name="freightrule_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return ", ".join(self.regions) or str(_("everywhere else"))
+
+
 class ProductStatus(models.TextChoices):
     DRAFT = "draft", _("draft")
     ON_SALE = "on_sale", _("on sale")
@@ -119,6 +177,15 @@ class Product(models.Model):
         blank=True,
         related_name="products",
         verbose_name=_("brand"),
+    )
+    freight_template = models.ForeignKey(
+        FreightTemplate,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="products",
+        verbose_name=_("freight template"),
+        help_text=_("empty: delivered free"),
     )
     name = models.CharField(_("name"), max_length=100)
     subtitle = models.CharField(_("subtitle"), max_length=200, blank=True)
@@ -216,6 +283,7 @@ class Sku(models.Model):
     price_fen = FenField(_("price"))
     market_price_fen = FenField(_("market price"), null=True, blank=True)
     stock = models.BigIntegerField(_("stock"), default=0, editable=False)
+    weight_g = models.PositiveIntegerField(_("weight in grams"), default=0)
     picture = models.ImageField(_("picture"), upload_to=picture_path, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
 

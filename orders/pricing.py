@@ -31,10 +31,10 @@ def spread(amount_fen: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
-def price(lines: Iterable[tuple[int, int]]) -> Amounts:
+def price(lines: Iterable[tuple[int, int]], *, freight_fen: int = 0) -> Amounts:
     """``lines`` are (unit price in fen, pieces)."""
     goods = sum(unit_fen * quantity for unit_fen, quantity in lines)
-    return Amounts(goods_fen=goods, freight_fen=0, discount_fen=0)
+    return Amounts(goods_fen=goods, freight_fen=freight_fen, discount_fen=0)
 
 
 def refundable(total_fen: int, *, pieces: int, back: int, back_fen: int) -> int:

@@ -8,11 +8,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Address, phone_hashes
-from catalog.models import Sku
+from catalog.models import FreightRule, Sku
 from catalog.services import take_stock
 from miniback.core.errors import Conflict, NotFound, Refused
 from miniback.core.money import MAX_FEN
 from miniback.core.transactions import atomic
+from orders import freight
 from orders.models import CartLine, Order, OrderLine, new_number
 from orders.pricing import Amounts, price
 from orders.services.cart import NotBuyable
@@ -35,6 +36,11 @@ class PriceChanged(Conflict):
 class OrderTooLarge(Refused):
     code = "order_too_large"
     detail = _("An order has at most 50 lines and costs at most 100,000,000 yuan.")
+
+
+class NotDelivered(Conflict):
+    code = "not_delivered"
+    detail = _("This article is not delivered there.")
 
 
 class NothingToPay(Refused):
@@ -64,11 +70,13 @@ class Quote(NamedTuple):
     problems: list[Problem]
 
 
-def quote(user: Any, *, quantities: Mapping[int, int] | None) -> Quote:
+def quote(
+    user: Any, *, quantities: Mapping[int, int] | None, address_id: int | None = None
+) -> Quote:
     """Say what an order of ``quantities`` (SKU id -> pieces; None: the cart's selection) would cost.
 
-    Nothing is reserved. Every line that could not be ordered has a problem. Raises CartEmpty,
-    OrderTooLarge.
+    Nothing is reserved. Every line that could not be ordered has a problem. Without an address
+    freight is that of everywhere else. Raises CartEmpty, OrderTooLarge, NotFound (address).
     """
     wanted = _cart_selection(user) if quantities is None else quantities
     _check_size(wanted)
@@ -80,8 +88,18 @@ def quote(user: Any, *, quantities: Mapping[int, int] | None) -> Quote:
             problems.append(Problem(sku_id, NotBuyable.code))
         elif sku.stock < quantity:
             problems.append(Problem(sku_id, "out_of_stock"))
+    place = None if address_id is None else _place(_own_address(user, address_id))
+    loads = _loads(skus, wanted)
+    refused = {problem.sku for problem in problems}
+    for sku_id in _not_delivered(loads, skus, place):
+        if sku_id not in refused:
+            problems.append(Problem(sku_id, NotDelivered.code))
     lines = [QuoteLine(skus[i], quantity) for i, quantity in wanted.items() if i in skus]
-    return Quote(lines, price((line.sku.price_fen, line.quantity) for line in lines), problems)
+    amounts = price(
+        ((line.sku.price_fen, line.quantity) for line in lines),
+        freight_fen=freight.total(loads.values(), place),
+    )
+    return Quote(lines, amounts, problems)
 
 
 @atomic
@@ -97,7 +115,7 @@ def place_order(
 
     ``quantities`` maps SKU id to pieces; None takes, and spends, the cart's selected lines.
     ``payable_fen`` is what the customer saw. Raises CartEmpty, OrderTooLarge, OutOfStock,
-    NotBuyable, NotFound (address), PriceChanged, NothingToPay. Call it through ``run_once``.
+    NotBuyable, NotFound (address), NotDelivered, PriceChanged, NothingToPay. Call it through ``run_once``.
     """
     now = timezone.now()
     wanted = _spend_cart_selection(user) if quantities is None else quantities
@@ -108,7 +126,14 @@ def place_order(
         # Read after the stock was taken, so under its lock: what is checked is what is sold.
         if not sku.is_buyable:
             raise NotBuyable(sku=sku.pk)
-    amounts = price((skus[i].price_fen, quantity) for i, quantity in wanted.items())
+    address = _own_address(user, address_id)
+    loads = _loads(skus, wanted)
+    for sku_id in _not_delivered(loads, skus, _place(address)):
+        raise NotDelivered(sku=sku_id)
+    amounts = price(
+        ((skus[i].price_fen, quantity) for i, quantity in wanted.items()),
+        freight_fen=freight.total(loads.values(), _place(address)),
+    )
     if amounts.payable_fen != payable_fen:
         raise PriceChanged(payable_fen=amounts.payable_fen)
     if not 0 < amounts.payable_fen <= MAX_FEN:
@@ -122,7 +147,7 @@ def place_order(
         pay_before=now.replace(microsecond=0) + settings.UNPAID_ORDER_LIFETIME,
         payable_fen=amounts.payable_fen,
         **amounts._asdict(),
-        **_address_columns(user, address_id),
+        **_address_columns(address),
     )
     OrderLine.objects.bulk_create(
         _line(order, skus[sku_id], quantity) for sku_id, quantity in sorted(wanted.items())
@@ -154,12 +179,56 @@ def _spend_cart_selection(user: Any) -> dict[int, int]:
     return {sku_id: quantity for _row_id, sku_id, quantity in rows}
 
 
-def _address_columns(user: Any, address_id: int) -> dict[str, str]:
+def _own_address(user: Any, address_id: int) -> Address:
     address = Address.objects.for_customer(user).filter(pk=address_id).first()
     if address is None:
         raise NotFound(_("There is no such address."))
+    return address
+
+
+def _address_columns(address: Address) -> dict[str, str]:
     copied = ["recipient", "phone", "province", "city", "district", "detail", "region_code"]
     return {name: getattr(address, name) for name in copied} | phone_hashes(address.phone)
+
+
+def _place(address: Address) -> freight.Place:
+    return freight.Place(address.province, address.city, address.region_code)
+
+
+def _loads(skus: Mapping[int, Sku], wanted: Mapping[int, int]) -> dict[int, freight.Load]:
+    """What each freight template of these SKUs has to carry, from one query if there is any."""
+    by_template: dict[int, list[Sku]] = {}
+    for sku in skus.values():
+        if sku.product.freight_template_id is not None:
+            by_template.setdefault(sku.product.freight_template_id, []).append(sku)
+    if not by_template:
+        return {}
+    rules = FreightRule.objects.filter(template__in=by_template).select_related("template")
+    grouped: dict[int, list[FreightRule]] = {template_id: [] for template_id in by_template}
+    for rule in rules.order_by("id"):
+        grouped[rule.template_id].append(rule)
+    return {
+        template_id: freight.Load(
+            unit=grouped[template_id][0].template.unit if grouped[template_id] else freight.FIXED,
+            rules=[_rule(rule) for rule in grouped[template_id]],
+            pieces=sum(wanted[sku.pk] for sku in carried),
+            weight_g=sum(wanted[sku.pk] * sku.weight_g for sku in carried),
+            goods_fen=sum(wanted[sku.pk] * sku.price_fen for sku in carried),
+        )
+        for template_id, carried in by_template.items()
+    }
+
+
+def _rule(rule: FreightRule) -> freight.Rule:
+    return freight.Rule(**{name: getattr(rule, name) for name in freight.Rule._fields})
+
+
+def _not_delivered(
+    loads: Mapping[int, freight.Load], skus: Mapping[int, Sku], place: freight.Place | None
+) -> list[int]:
+    """SKUs whose template does not deliver to the place."""
+    refused = {key for key, load in loads.items() if freight.freight_of(load, place) is None}
+    return sorted(pk for pk, sku in skus.items() if sku.product.freight_template_id in refused)
 
 
 def _line(order: Order, sku: Sku, quantity: int) -> OrderLine:

@@ -63,7 +63,7 @@ class OrderViewSet(GenericViewSet):
         "Price an order",
         request=QuoteInput,
         answers={200: QuoteSerializer},
-        errors=[checkout.CartEmpty, checkout.OrderTooLarge],
+        errors=[NotFound, checkout.CartEmpty, checkout.OrderTooLarge],
         sends={"lines": [{"sku": 12, "quantity": 2}], "address": 5},
     )
     @action(methods=["post"], detail=False)
@@ -74,7 +74,11 @@ class OrderViewSet(GenericViewSet):
         """
         form = QuoteInput(data=request.data)
         form.is_valid(raise_exception=True)
-        quoted = checkout.quote(request.user, quantities=form.validated_data["quantities"])
+        quoted = checkout.quote(
+            request.user,
+            quantities=form.validated_data["quantities"],
+            address_id=form.validated_data["address"],
+        )
         return Response(QuoteSerializer(quoted).data)
 
     @describe(
@@ -85,6 +89,7 @@ class OrderViewSet(GenericViewSet):
             OutOfStock,
             cart.NotBuyable,
             checkout.PriceChanged,
+            checkout.NotDelivered,
             checkout.CartEmpty,
             checkout.OrderTooLarge,
             checkout.NothingToPay,

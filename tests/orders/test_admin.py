@@ -68,7 +68,7 @@ def lists() -> list[str]:
 def test_every_model_is_in_the_back_office_or_left_out_on_purpose() -> None:
     left_out = {
         "IdempotencyKey", "Identity", "Session", "Address", "User", "ProductPicture",
-        "ProductOption", "Sku", "OrderLine", "OrderEvent", "LedgerEntry", "RefundLine",
+        "ProductOption", "Sku", "OrderLine", "OrderEvent", "LedgerEntry", "RefundLine", "FreightRule",
     }  # fmt: skip
     ours = {
         model
@@ -230,7 +230,13 @@ def product_form(product: Product, sku: Sku | None, **sku_fields: Any) -> dict[s
         form |= {"skus-TOTAL_FORMS": 1, "skus-INITIAL_FORMS": 1, "skus-0-id": sku.pk}
     else:
         form |= {"skus-TOTAL_FORMS": 1}
-    defaults = {"code": "NEW", "options": "{}", "price_fen": "19.90", "is_active": "on"}
+    defaults = {
+        "code": "NEW",
+        "options": "{}",
+        "price_fen": "19.90",
+        "weight_g": 0,
+        "is_active": "on",
+    }
     row = {**defaults, "product": product.pk, **sku_fields}
     return form | {f"skus-0-{name}": value for name, value in row.items()}
 
