@@ -9,8 +9,8 @@ from miniback.core.leases import Job
 from orders.services.cancellation import close_unpaid_orders, remind_unpaid_orders
 from orders.services.fulfillment import confirm_old_shipments
 from orders.services.notices import process_due_notices
-from orders.services.payment import CLOSE_PAYMENT, check_due_payments, close_payment_by_number
 from orders.services.refunds import send_due_refunds
+from orders.services.settlement import CLOSE_PAYMENT, check_due_payments, close_payment_by_number
 
 OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {CLOSE_PAYMENT: close_payment_by_number}
 

@@ -11,7 +11,7 @@ from miniback.core.transactions import atomic
 from miniback.platforms.errors import PlatformError, TryAgain
 from orders.models import Order, OrderEventKind, Payment
 from orders.services.life import OrderStatusConflict, move_order, note_event
-from orders.services.payment import Mismatch, close_open_payments, close_payment
+from orders.services.settlement import Mismatch, close_open_payments, close_payment
 from orders.status import Actor, OrderStatus
 
 logger = logging.getLogger(__name__)

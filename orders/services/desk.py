@@ -12,7 +12,7 @@ from miniback.core.transactions import atomic
 from orders.models import Order, OrderEventKind, OrderLine
 from orders.pricing import spread
 from orders.services.life import OrderStatusConflict, note_event
-from orders.services.payment import close_open_payments
+from orders.services.settlement import close_open_payments
 from orders.status import Actor, OrderStatus
 
 BEFORE_SHIPMENT = {OrderStatus.PENDING_PAYMENT, OrderStatus.PAID}

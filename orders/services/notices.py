@@ -14,8 +14,8 @@ from miniback.platforms.wechatpay import Notice as PlatformNotice
 from miniback.platforms.wechatpay import PlatformRefund, Trade
 from orders.models import Channel, Notice, NoticeOutcome, Payment
 from orders.services.channels import wechatpay_client
-from orders.services.payment import Mismatch, check_payment, record_trade
 from orders.services.refunds import record_refund
+from orders.services.settlement import Mismatch, check_payment, record_trade
 from orders.status import PaymentStatus
 
 logger = logging.getLogger(__name__)

@@ -1,37 +1,28 @@
-"""Paying: ask the platform for a payment, and believe only what it says itself."""
+"""Paying: commit a payment, then ask the platform for what the client needs."""
 
 import logging
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Identity, Platform
-from catalog.services import count_sales
-from miniback.core import outbox
-from miniback.core.errors import Conflict, Refused, Throttled
+from miniback.core.errors import Conflict, Refused
 from miniback.core.transactions import assert_no_transaction, atomic
-from miniback.platforms.errors import NoSuchTrade, PlatformError
+from miniback.platforms.errors import PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
-from miniback.platforms.wechatpay import Trade
 from orders.models import Channel, Order, Payment, new_number
-from orders.services.books import post_payment, post_sale
 from orders.services.channels import PlatformUnavailable, wechatpay_client, wechatpay_notify_url
-from orders.services.life import OrderStatusConflict, move_order
-from orders.services.refunds import refund_payment
-from orders.status import Actor, OrderStatus, PaymentStatus
+from orders.services.life import OrderStatusConflict
+from orders.services.settlement import Mismatch, check_payment
+from orders.status import OrderStatus, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
-CLOSE_PAYMENT = "payment.close"
 # A prepay_id lives two hours; ours is replaced before.
 PREPAY_LIFETIME = timedelta(minutes=100)
 FIRST_CHECK = timedelta(seconds=15)
-CHECK_LEASE = timedelta(seconds=30)
-CUSTOMER_CHECK_EVERY = timedelta(seconds=2)
-NEVER_ARRIVED = timedelta(minutes=10)
 # The platform refuses an order that expires in less than a minute.
 LEAST_TIME_TO_PAY = timedelta(seconds=70)
 
@@ -44,10 +35,6 @@ class WrongPlatform(Refused):
 class PaymentExpired(Conflict):
     code = "payment_expired"
     detail = _("The time to pay this order has ended.")
-
-
-class Mismatch(Exception):
-    """What the platform says does not fit our books; a person must look."""
 
 
 class PayRequest(NamedTuple):
@@ -136,168 +123,3 @@ def _store_prepay(payment: Payment, prepay_id: str) -> None:
     payment.save(update_fields=["prepay_id", "prepay_until"])
     still_unknown = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.UNKNOWN)
     still_unknown.update(status=PaymentStatus.CREATED, last_error="")
-
-
-# What the platform says
-
-
-def check_payment(payment: Payment) -> None:
-    """Ask the platform about a payment and record its answer. Raises PlatformError, Mismatch.
-
-    Reads ``order``: load it with the payment.
-    """
-    assert_no_transaction()
-    try:
-        trade = wechatpay_client().query(payment.number)
-    except NoSuchTrade:
-        # It never arrived there, or is still on its way; after its time it can no longer be paid.
-        if timezone.now() > payment.order.pay_before + NEVER_ARRIVED:
-            close_payment_row(payment)
-        return
-    record_trade(trade)
-
-
-def check_payment_for_customer(payment: Payment) -> Payment:
-    """As ``check_payment``, at most once in two seconds. Raises Throttled, PlatformUnavailable."""
-    now = timezone.now()
-    mine = Payment.objects.filter(pk=payment.pk).exclude(checked_at__gt=now - CUSTOMER_CHECK_EVERY)
-    if not mine.update(checked_at=now):
-        raise Throttled(retry_after=2)
-    try:
-        check_payment(payment)
-    except (PlatformError, Mismatch) as error:
-        logger.warning("payment %s: %s", payment.number, error)
-        raise PlatformUnavailable(retry_after=2) from error
-    payment.refresh_from_db()
-    return payment
-
-
-def record_trade(trade: Trade) -> Payment:
-    """Write what the platform says of a payment, once; a repeat changes nothing.
-
-    ``trade`` must come from a verified notice or answer. Raises Mismatch when it is not ours or
-    its amount is not.
-    """
-    payment = Payment.objects.filter(channel=Channel.WECHAT, number=trade.number).first()
-    if payment is None:
-        raise Mismatch(f"no payment has the number {trade.number[:40]}")
-    _check_ours(trade, payment)
-    if trade.is_paid:
-        _record_paid(payment, trade)
-    elif trade.state in {"CLOSED", "REVOKED", "PAYERROR"}:
-        close_payment_row(payment)
-    return payment
-
-
-def _check_ours(trade: Trade, payment: Payment) -> None:
-    client = wechatpay_client()
-    if trade.app_id != client.app_id or trade.mch_id != client.mch_id:
-        raise Mismatch(f"app {trade.app_id[:40]}, merchant {trade.mch_id[:40]} are not ours")
-    # What the payer paid may be less (the platform's own coupons); the total must be ours.
-    if trade.is_paid and (trade.amount_fen, trade.currency) != (payment.amount_fen, "CNY"):
-        raise Mismatch(
-            f"{trade.amount_fen} {trade.currency[:8]} instead of {payment.amount_fen} CNY"
-        )
-
-
-def _record_paid(payment: Payment, trade: Trade) -> None:
-    try:
-        _apply_payment(payment.pk, payment.order_id, trade)
-    except IntegrityError as error:
-        raise Mismatch(f"transaction {trade.transaction_id} belongs to another payment") from error
-
-
-@atomic
-def _apply_payment(payment_id: int, order_id: int, trade: Trade) -> None:
-    """The order is paid; or, if it no longer waits for money, the money goes back by itself."""
-    now = timezone.now()
-    order = Order.objects.lock(order_id)
-    payment = Payment.objects.get(pk=payment_id)
-    # Its price may have been adjusted since the customer was asked to pay.
-    is_due = payment.amount_fen == order.payable_fen
-    is_applied = order.status == OrderStatus.PENDING_PAYMENT and is_due
-    # A closed payment too: the platform may have taken the money before it heard of the closing.
-    unpaid = Payment.objects.filter(pk=payment_id).exclude(status=PaymentStatus.PAID)
-    first_time = unpaid.update(
-        status=PaymentStatus.PAID,
-        is_applied=is_applied,
-        transaction_id=trade.transaction_id,
-        paid_at=trade.paid_at or now,
-        open_key=None,
-        due_at=None,
-        last_error="",
-    )
-    if not first_time:
-        return
-    post_payment(payment, is_applied=is_applied, now=now)
-    if is_applied:
-        move_order(order, OrderStatus.PAID, actor=Actor.PLATFORM, now=now, paid_at=now)
-        post_sale(order, now=now)
-        _count_sales(order)
-    else:
-        logger.warning("payment %s came too late or twice; it is refunded", payment.number)
-        refund_payment(payment, reason="订单已关闭或重复支付，自动退款", now=now)
-
-
-def _count_sales(order: Order) -> None:
-    pieces: dict[int, int] = {}
-    for product_id, quantity in order.lines.values_list("product_id", "quantity"):
-        pieces[product_id] = pieces.get(product_id, 0) + quantity
-    count_sales(pieces)
-
-
-def close_payment_row(payment: Payment) -> None:
-    """The platform will not collect it any more. Money that comes nevertheless is refunded."""
-    Payment.objects.filter(pk=payment.pk).open().update(
-        status=PaymentStatus.CLOSED, open_key=None, due_at=None
-    )
-
-
-def close_payment(payment: Payment) -> None:
-    """Make a payment uncollectable at the platform, and with us; if it is paid, record that.
-
-    May be repeated. Raises PlatformError, Mismatch.
-    """
-    assert_no_transaction()
-    try:
-        wechatpay_client().close(payment.number)
-    except NoSuchTrade:
-        pass
-    except PlatformRefused:
-        # ORDERPAID, or closed long ago: let the platform say.
-        check_payment(payment)
-        return
-    close_payment_row(payment)
-
-
-def close_open_payments(order: Order) -> None:
-    """Let nobody pay the old amount: no new request reuses it, and the platform is told to close it."""
-    opened = Payment.objects.filter(order=order).open()
-    for number in opened.values_list("number", flat=True):
-        key = f"{CLOSE_PAYMENT}:{number}"
-        outbox.post(topic=CLOSE_PAYMENT, event_key=key, payload={"number": number})
-    opened.update(open_key=None)
-
-
-def close_payment_by_number(payload: dict[str, Any]) -> None:
-    """Outbox handler of ``payment.close``: ``{"number": ...}``."""
-    close_payment(Payment.objects.select_related("order").get(number=payload["number"]))
-
-
-# The job
-
-
-def check_due_payments() -> None:
-    """Ask the platform about payments whose notice has not come."""
-    for payment in Payment.objects.open().select_related("order").claim(lease=CHECK_LEASE):
-        try:
-            check_payment(payment)
-        except (PlatformError, Mismatch) as error:
-            logger.warning("payment %s: %s", payment.number, error)
-        _ask_again_later(payment)
-
-
-def _ask_again_later(payment: Payment) -> None:
-    now = timezone.now()
-    still_open = Payment.objects.filter(pk=payment.pk).open()
-    still_open.update(due_at=payment.next_try_at(now))

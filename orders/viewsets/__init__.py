@@ -2,7 +2,8 @@
 
 from orders.viewsets.callbacks import WeChatPayCallback
 from orders.viewsets.cart import CartLineViewSet, CartViewSet
-from orders.viewsets.orders import OrderViewSet, PaymentViewSet
+from orders.viewsets.orders import OrderViewSet
+from orders.viewsets.payments import PaymentViewSet
 from orders.viewsets.refunds import RefundViewSet
 
 __all__ = [

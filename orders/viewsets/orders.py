@@ -1,8 +1,8 @@
-"""Orders and their payments."""
+"""Orders."""
 
 from typing import Any
 
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Count, Prefetch
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import status
 from rest_framework.decorators import action
@@ -12,10 +12,10 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from catalog.services import OutOfStock
-from miniback.core.errors import KeyMismatch, NotFound, Throttled
+from miniback.core.errors import KeyMismatch, NotFound
 from miniback.core.idempotency import run_once
 from miniback.core.schema import describe, path_id
-from orders.models import Order, OrderEvent, OrderLine, Payment, Shipment
+from orders.models import Order, OrderEvent, OrderLine, Shipment
 from orders.models.order import OrderQuerySet
 from orders.serializers import (
     CancelInput,
@@ -25,7 +25,6 @@ from orders.serializers import (
     OrderQuery,
     OrderSerializer,
     PayInput,
-    PaymentSerializer,
     PayRequestSerializer,
     QuoteInput,
     QuoteSerializer,
@@ -276,28 +275,6 @@ class OrderViewSet(GenericViewSet):
             Prefetch("shipments", Shipment.objects.select_related("carrier").order_by("id")),
             "payments__refunds",
         )
-
-
-class PaymentViewSet(GenericViewSet):
-    serializer_class = PaymentSerializer
-    queryset = Payment.objects.none()
-    lookup_field = "number"
-    lookup_value_regex = r"[0-9A-Z]{1,32}"
-
-    def get_queryset(self) -> QuerySet[Payment]:
-        return Payment.objects.for_customer(self.request.user).select_related("order")
-
-    @describe(
-        "Ask whether a payment was made",
-        answers={200: PaymentSerializer},
-        errors=[NotFound, Throttled, PlatformUnavailable],
-        parameters=[NUMBER],
-    )
-    @action(methods=["post"], detail=True)
-    def check(self, request: Request, number: str) -> Response:
-        """Asks the platform now, at most once in two seconds."""
-        checked = payment.check_payment_for_customer(self.get_object())
-        return Response(PaymentSerializer(checked).data)
 
 
 def _lines() -> Prefetch:

@@ -11,8 +11,8 @@ from miniback.core.models import OutboxMessage
 from miniback.jobs import deliver_outbox
 from orders.models import Notice, Order, Payment, Refund
 from orders.services.cancellation import close_unpaid_orders
-from orders.services.payment import check_due_payments
 from orders.services.refunds import send_due_refunds
+from orders.services.settlement import check_due_payments
 from orders.status import OrderStatus, PaymentStatus, RefundStatus
 from tests.conftest import Api
 from tests.factories import make_sku

@@ -1,26 +1,14 @@
-"""What: categories, brands, products, their options and SKUs, stock and its book."""
+"""Categories, brands, products and what a customer chooses of them."""
 
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.files.storage import default_storage
 from django.db import models
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from miniback.core.fields import ExactCharField, FenField
-from miniback.core.models import AppendOnlyModel, AppendOnlyQuerySet, random_id
-
-
-def picture_path(instance: models.Model, filename: str) -> str:
-    """A random name: unguessable, cacheable for ever, and never the uploader's."""
-    name = random_id()
-    return f"catalog/{name[:2].lower()}/{name}.{filename.rpartition('.')[2].lower()[:5]}"
-
-
-def picture_url(name: str) -> str:
-    """Absolute URL of a stored picture, or "" for none."""
-    return default_storage.url(name) if name else ""
+from catalog.models.freight import FreightTemplate
+from catalog.models.pictures import picture_path
+from miniback.core.fields import FenField
 
 
 class CategoryQuerySet(models.QuerySet["Category"]):
@@ -79,64 +67,6 @@ class Brand(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class FreightUnit(models.TextChoices):
-    PIECE = "piece", _("by piece")
-    WEIGHT = "weight", _("by weight (grams)")
-    FIXED = "fixed", _("fixed")
-
-
-class FreightTemplate(models.Model):
-    """How products are charged for delivery; a product without one is delivered free."""
-
-    name = models.CharField(_("name"), max_length=50, unique=True)
-    unit = models.CharField(
-        _("charged"), max_length=10, choices=FreightUnit, default=FreightUnit.PIECE
-    )
-
-    class Meta:
-        verbose_name = _("freight template")
-        verbose_name_plural = _("freight templates")
-
-    def __str__(self) -> str:
-        return self.name
-
-
-def validate_regions(regions: Any) -> None:
-    """Refuse what is not a list of names or codes, such as ["新疆维吾尔自治区", "3301"]."""
-    if not isinstance(regions, list) or not all(isinstance(r, str) and r for r in regions):
-        raise ValidationError(_('Enter names or region codes, such as ["浙江省", "3301"].'))
-
-
-class FreightRule(models.Model):
-    template = models.ForeignKey(FreightTemplate, models.CASCADE, related_name="rules")
-    regions = models.JSONField(
-        _("regions"),
-        default=list,
-        blank=True,
-        validators=[validate_regions],
-        help_text=_("provinces, cities or beginnings of region codes; empty: everywhere else"),
-    )
-    is_served = models.BooleanField(_("delivered"), default=True)
-    first_units = models.PositiveIntegerField(_("first units"), default=1)
-    first_fen = FenField(_("price of the first units"), default=0)
-    extra_units = models.PositiveIntegerField(_("each further units"), default=1)
-    extra_fen = FenField(_("price of each further"), default=0)
-    free_from_fen = FenField(_("free from an amount of"), null=True, blank=True)
-    free_from_units = models.PositiveIntegerField(_("free from units"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("freight rule")
-        verbose_name_plural = _("freight rules")
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(first_fen__gte=0, extra_fen__gte=0), name="freightrule_not_negative"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return ", ".join(self.regions) or str(_("everywhere else"))
 
 
 class ProductStatus(models.TextChoices):
@@ -236,12 +166,6 @@ def validate_option_values(values: Any) -> None:
         raise ValidationError(_('Enter different values, such as ["red", "blue"].'))
 
 
-def validate_sku_options(options: Any) -> None:
-    """Refuse what is not one word for each option, such as {"colour": "red"}."""
-    if not isinstance(options, dict) or not all(isinstance(v, str) for v in options.values()):
-        raise ValidationError(_('Enter one value for each option, such as {"colour": "red"}.'))
-
-
 class ProductOption(models.Model):
     """One thing a customer chooses, such as colour, and the values there are."""
 
@@ -264,80 +188,3 @@ class ProductOption(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class Sku(models.Model):
-    """What is bought: a product with one value of each option. ``stock`` is what can still be sold."""
-
-    product = models.ForeignKey(
-        Product, models.PROTECT, related_name="skus", verbose_name=_("product")
-    )
-    code = ExactCharField(_("SKU code"), max_length=50, unique=True)
-    options = models.JSONField(
-        _("options"),
-        default=dict,
-        blank=True,
-        validators=[validate_sku_options],
-        help_text=_('such as {"colour": "red"}'),
-    )
-    price_fen = FenField(_("price"))
-    market_price_fen = FenField(_("market price"), null=True, blank=True)
-    stock = models.BigIntegerField(_("stock"), default=0, editable=False)
-    weight_g = models.PositiveIntegerField(_("weight in grams"), default=0)
-    picture = models.ImageField(_("picture"), upload_to=picture_path, blank=True)
-    is_active = models.BooleanField(_("active"), default=True)
-
-    class Meta:
-        verbose_name = _("SKU")
-        verbose_name_plural = _("SKUs")
-        constraints = [
-            models.CheckConstraint(condition=Q(stock__gte=0), name="sku_stock_not_negative"),
-            models.CheckConstraint(condition=Q(price_fen__gte=0), name="sku_price_not_negative"),
-        ]
-
-    def __str__(self) -> str:
-        return self.code
-
-    @property
-    def options_text(self) -> str:
-        """ "red, 500 g" """
-        return ", ".join(str(value) for value in self.options.values())
-
-    @property
-    def is_buyable(self) -> bool:
-        """Reads ``product``: load it with the SKU."""
-        return self.is_active and self.product.status == ProductStatus.ON_SALE
-
-
-class StockMovementKind(models.TextChoices):
-    INITIAL = "initial", _("initial")
-    ADJUST = "adjust", _("adjusted by staff")
-    RESERVE = "reserve", _("taken by an order")
-    RELEASE = "release", _("given back by an order")
-    RETURN = "return", _("returned by a customer")
-
-
-class StockMovement(AppendOnlyModel):
-    """The book of stock: the sum of a SKU's deltas is its stock."""
-
-    sku = models.ForeignKey(Sku, models.PROTECT, related_name="movements", verbose_name=_("SKU"))
-    kind = models.CharField(_("kind"), max_length=10, choices=StockMovementKind)
-    delta = models.BigIntegerField(_("change"))
-    reference = ExactCharField(
-        _("reference"), max_length=40, db_index=True, help_text=_("such as an order number")
-    )
-    event_key = ExactCharField(_("event key"), max_length=100, unique=True)
-    note = models.CharField(_("reason"), max_length=200, blank=True)
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-
-    objects = AppendOnlyQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("stock movement")
-        verbose_name_plural = _("stock movements")
-        constraints = [
-            models.CheckConstraint(condition=~Q(delta=0), name="stockmovement_not_nothing"),
-        ]
-
-    def __str__(self) -> str:
-        return self.event_key

@@ -1,4 +1,4 @@
-"""Shapes of cart, quote, order and payment in JSON."""
+"""Quotes and orders in JSON."""
 
 from typing import Any
 
@@ -6,82 +6,11 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from catalog.models import picture_url
-from miniback.core.serializers import FenInputField, IdField, QuantityField
-from orders.models import (
-    CartLine,
-    Channel,
-    Order,
-    OrderEvent,
-    OrderLine,
-    Payment,
-    Refund,
-    RefundLine,
-    Shipment,
-)
-from orders.status import OrderStatus, RefundKind
-
-CUSTOMER_REFUND_KINDS = [choice for choice in RefundKind.choices if choice[0] != RefundKind.AUTO]
-
-# Cart
-
-
-class CartLineInput(serializers.Serializer):
-    sku = IdField()
-    quantity = QuantityField()
-
-
-class CartLineChange(serializers.Serializer):
-    quantity = QuantityField()
-    is_selected = serializers.BooleanField()
-
-
-class CartSelection(serializers.Serializer):
-    lines = serializers.ListField(
-        child=IdField(), max_length=100, allow_null=True, default=None, help_text="Null means all."
-    )
-    is_selected = serializers.BooleanField()
-
-
-class CartLineSerializer(serializers.ModelSerializer):
-    product = serializers.IntegerField(source="sku.product_id")
-    name = serializers.CharField(source="sku.product.name")
-    options = serializers.DictField(source="sku.options", child=serializers.CharField())
-    image_url = serializers.SerializerMethodField()
-    price_fen = serializers.IntegerField(source="sku.price_fen")
-    stock = serializers.IntegerField(source="sku.stock")
-    problem = serializers.CharField(help_text="`off_sale`, `out_of_stock` or empty.")
-
-    class Meta:
-        model = CartLine
-        fields = [
-            "id",
-            "sku",
-            "product",
-            "name",
-            "options",
-            "image_url",
-            "price_fen",
-            "stock",
-            "quantity",
-            "is_selected",
-            "problem",
-        ]
-
-    def get_image_url(self, line: CartLine) -> str:
-        return picture_url(line.sku.picture.name or line.sku.product.cover.name)
-
-
-class CartSerializer(serializers.Serializer):
-    lines = CartLineSerializer(many=True)
-    goods_fen = serializers.IntegerField(help_text="Of selected lines without a problem.")
-    count = serializers.IntegerField(help_text="Pieces in all lines.")
-
-
-class CartCountSerializer(serializers.Serializer):
-    count = serializers.IntegerField()
-
-
-# Quote and order
+from miniback.core.serializers import FenInputField, IdField
+from orders.models import Order, OrderEvent, OrderLine, Shipment
+from orders.serializers.cart import CartLineInput
+from orders.serializers.refunds import RefundSerializer
+from orders.status import OrderStatus
 
 
 class LinesInput(serializers.Serializer):
@@ -200,72 +129,6 @@ class ShipmentSerializer(serializers.ModelSerializer):
         fields = ["carrier", "tracking_number", "shipped_at"]
 
 
-class RefundLineInput(serializers.Serializer):
-    line = IdField(help_text="Id of a line of the order.")
-    quantity = QuantityField()
-
-
-class RefundInput(serializers.Serializer):
-    lines = serializers.ListField(child=RefundLineInput(), allow_empty=False, max_length=50)
-    kind = serializers.ChoiceField(choices=CUSTOMER_REFUND_KINDS)
-    reason = serializers.CharField(max_length=80)
-    images = serializers.ListField(
-        child=serializers.CharField(max_length=22),
-        max_length=9,
-        default=list,
-        help_text="Upload ids.",
-    )
-
-    def validate_lines(self, lines: list[dict[str, int]]) -> dict[int, int]:
-        """Line id -> pieces."""
-        quantities = {line["line"]: line["quantity"] for line in lines}
-        if len(quantities) != len(lines):
-            raise serializers.ValidationError(_("A line stands twice."))
-        return quantities
-
-
-class ReturnParcelInput(serializers.Serializer):
-    carrier = serializers.CharField(max_length=50)
-    tracking_number = serializers.RegexField(r"^[0-9A-Za-z-]{4,50}$")
-
-
-class RefundSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = Refund
-        fields = ["number", "kind", "amount_fen", "status", "reason", "created_at", "succeeded_at"]
-
-
-class RefundLineSerializer(serializers.ModelSerializer):
-    name = serializers.CharField(source="line.name")
-    image_url = serializers.SerializerMethodField()
-
-    class Meta:
-        model = RefundLine
-        fields = ["line", "name", "image_url", "quantity", "amount_fen"]
-
-    def get_image_url(self, part: RefundLine) -> str:
-        return picture_url(part.line.picture)
-
-
-class RefundDetailSerializer(RefundSerializer):
-    order = serializers.CharField(source="payment.order.number")
-    lines = RefundLineSerializer(many=True)
-    actions = serializers.ListField(child=serializers.CharField())
-
-    class Meta(RefundSerializer.Meta):
-        fields = [
-            *RefundSerializer.Meta.fields,
-            "order",
-            "freight_fen",
-            "lines",
-            "decision",
-            "decided_at",
-            "return_carrier",
-            "return_tracking",
-            "actions",
-        ]
-
-
 class OrderAddressSerializer(serializers.ModelSerializer):
     class Meta:
         model = Order
@@ -322,26 +185,3 @@ class OrderSerializer(OrderCardSerializer):
 
 class CancelInput(serializers.Serializer):
     reason = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
-
-
-# Payment
-
-
-class PayInput(serializers.Serializer):
-    channel = serializers.ChoiceField(choices=Channel.choices)
-
-
-class PayRequestSerializer(serializers.Serializer):
-    payment = serializers.CharField(source="payment.number", help_text="The payment's number.")
-    params = serializers.DictField(
-        child=serializers.CharField(), help_text="The five fields of `wx.requestPayment`."
-    )
-
-
-class PaymentSerializer(serializers.ModelSerializer):
-    order = serializers.CharField(source="order.number")
-    order_status = serializers.ChoiceField(choices=OrderStatus.choices, source="order.status")
-
-    class Meta:
-        model = Payment
-        fields = ["number", "status", "amount_fen", "is_applied", "order", "order_status"]

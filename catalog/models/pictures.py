@@ -1,0 +1,17 @@
+"""Where pictures are kept."""
+
+from django.core.files.storage import default_storage
+from django.db import models
+
+from miniback.core.models import random_id
+
+
+def picture_path(instance: models.Model, filename: str) -> str:
+    """A random name: unguessable, cacheable for ever, and never the uploader's."""
+    name = random_id()
+    return f"catalog/{name[:2].lower()}/{name}.{filename.rpartition('.')[2].lower()[:5]}"
+
+
+def picture_url(name: str) -> str:
+    """Absolute URL of a stored picture, or "" for none."""
+    return default_storage.url(name) if name else ""

@@ -1,0 +1,73 @@
+"""The shapes of the deal in JSON."""
+
+from orders.serializers.cart import (
+    CartCountSerializer,
+    CartLineChange,
+    CartLineInput,
+    CartLineSerializer,
+    CartSelection,
+    CartSerializer,
+)
+from orders.serializers.orders import (
+    CancelInput,
+    LinesInput,
+    OrderAddressSerializer,
+    OrderCardSerializer,
+    OrderCountsSerializer,
+    OrderEventSerializer,
+    OrderInput,
+    OrderLineSerializer,
+    OrderQuery,
+    OrderSerializer,
+    ProblemSerializer,
+    QuoteInput,
+    QuoteLineSerializer,
+    QuoteSerializer,
+    ShipmentSerializer,
+)
+from orders.serializers.payments import (
+    PayInput,
+    PaymentSerializer,
+    PayRequestSerializer,
+)
+from orders.serializers.refunds import (
+    RefundDetailSerializer,
+    RefundInput,
+    RefundLineInput,
+    RefundLineSerializer,
+    RefundSerializer,
+    ReturnParcelInput,
+)
+
+__all__ = [
+    "CancelInput",
+    "CartCountSerializer",
+    "CartLineChange",
+    "CartLineInput",
+    "CartLineSerializer",
+    "CartSelection",
+    "CartSerializer",
+    "LinesInput",
+    "OrderAddressSerializer",
+    "OrderCardSerializer",
+    "OrderCountsSerializer",
+    "OrderEventSerializer",
+    "OrderInput",
+    "OrderLineSerializer",
+    "OrderQuery",
+    "OrderSerializer",
+    "PayInput",
+    "PayRequestSerializer",
+    "PaymentSerializer",
+    "ProblemSerializer",
+    "QuoteInput",
+    "QuoteLineSerializer",
+    "QuoteSerializer",
+    "RefundDetailSerializer",
+    "RefundInput",
+    "RefundLineInput",
+    "RefundLineSerializer",
+    "RefundSerializer",
+    "ReturnParcelInput",
+    "ShipmentSerializer",
+]

@@ -1,0 +1,77 @@
+"""Refunds in JSON."""
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from catalog.models import picture_url
+from miniback.core.serializers import IdField, QuantityField
+from orders.models import Refund, RefundLine
+from orders.status import RefundKind
+
+CUSTOMER_REFUND_KINDS = [choice for choice in RefundKind.choices if choice[0] != RefundKind.AUTO]
+
+
+class RefundLineInput(serializers.Serializer):
+    line = IdField(help_text="Id of a line of the order.")
+    quantity = QuantityField()
+
+
+class RefundInput(serializers.Serializer):
+    lines = serializers.ListField(child=RefundLineInput(), allow_empty=False, max_length=50)
+    kind = serializers.ChoiceField(choices=CUSTOMER_REFUND_KINDS)
+    reason = serializers.CharField(max_length=80)
+    images = serializers.ListField(
+        child=serializers.CharField(max_length=22),
+        max_length=9,
+        default=list,
+        help_text="Upload ids.",
+    )
+
+    def validate_lines(self, lines: list[dict[str, int]]) -> dict[int, int]:
+        """Line id -> pieces."""
+        quantities = {line["line"]: line["quantity"] for line in lines}
+        if len(quantities) != len(lines):
+            raise serializers.ValidationError(_("A line stands twice."))
+        return quantities
+
+
+class ReturnParcelInput(serializers.Serializer):
+    carrier = serializers.CharField(max_length=50)
+    tracking_number = serializers.RegexField(r"^[0-9A-Za-z-]{4,50}$")
+
+
+class RefundSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Refund
+        fields = ["number", "kind", "amount_fen", "status", "reason", "created_at", "succeeded_at"]
+
+
+class RefundLineSerializer(serializers.ModelSerializer):
+    name = serializers.CharField(source="line.name")
+    image_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = RefundLine
+        fields = ["line", "name", "image_url", "quantity", "amount_fen"]
+
+    def get_image_url(self, part: RefundLine) -> str:
+        return picture_url(part.line.picture)
+
+
+class RefundDetailSerializer(RefundSerializer):
+    order = serializers.CharField(source="payment.order.number")
+    lines = RefundLineSerializer(many=True)
+    actions = serializers.ListField(child=serializers.CharField())
+
+    class Meta(RefundSerializer.Meta):
+        fields = [
+            *RefundSerializer.Meta.fields,
+            "order",
+            "freight_fen",
+            "lines",
+            "decision",
+            "decided_at",
+            "return_carrier",
+            "return_tracking",
+            "actions",
+        ]
