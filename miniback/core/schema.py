@@ -65,21 +65,11 @@ def describe(
 
     ``sends`` and ``gives`` are examples of the body and of the answer.
     """
-    every = list(errors)
+    every = [*errors]
     if not public:
         every.append(Unauthenticated)
     if request is not None or parameters:
         every.append(InvalidFields)
-    responses: dict[int, Any] = dict(answers or {})
-    by_status: dict[int, list[type[DomainError]]] = defaultdict(list)
-    for error in dict.fromkeys(every):
-        by_status[error.status].append(error)
-    for status, kinds in sorted(by_status.items()):
-        responses[status] = OpenApiResponse(
-            ErrorSerializer,
-            description=", ".join(f"`{kind.code}`" for kind in kinds),
-            examples=[_example(kind) for kind in kinds],
-        )
     examples = []
     if sends is not None:
         examples.append(OpenApiExample("request", value=sends, request_only=True))
@@ -91,10 +81,24 @@ def describe(
     return extend_schema(
         summary=summary,
         request=request,
-        responses=responses,
+        responses={**(answers or {}), **_error_responses(every)},
         examples=examples,
         parameters=list(parameters),
     )
+
+
+def _error_responses(errors: Iterable[type[DomainError]]) -> dict[int, OpenApiResponse]:
+    by_status: dict[int, list[type[DomainError]]] = defaultdict(list)
+    for error in dict.fromkeys(errors):
+        by_status[error.status].append(error)
+    return {
+        status: OpenApiResponse(
+            ErrorSerializer,
+            description=", ".join(f"`{kind.code}`" for kind in kinds),
+            examples=[_example(kind) for kind in kinds],
+        )
+        for status, kinds in sorted(by_status.items())
+    }
 
 
 def path_id(name: str = "id", *, text: bool = False) -> OpenApiParameter:

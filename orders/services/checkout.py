@@ -122,18 +122,8 @@ def place_order(
     _check_size(wanted)
     number = new_number("O")
     skus = take_stock(wanted, reference=number)
-    for sku in skus.values():
-        # Read after the stock was taken, so under its lock: what is checked is what is sold.
-        if not sku.is_buyable:
-            raise NotBuyable(sku=sku.pk)
     address = _own_address(user, address_id)
-    loads = _loads(skus, wanted)
-    for sku_id in _not_delivered(loads, skus, _place(address)):
-        raise NotDelivered(sku=sku_id)
-    amounts = price(
-        ((skus[i].price_fen, quantity) for i, quantity in wanted.items()),
-        freight_fen=freight.total(loads.values(), _place(address)),
-    )
+    amounts = _amounts(skus, wanted, _place(address))
     if amounts.payable_fen != payable_fen:
         raise PriceChanged(payable_fen=amounts.payable_fen)
     if not 0 < amounts.payable_fen <= MAX_FEN:
@@ -154,6 +144,20 @@ def place_order(
     )
     record_event(order, actor=Actor.CUSTOMER, now=now, user=user)
     return order
+
+
+def _amounts(skus: Mapping[int, Sku], wanted: Mapping[int, int], place: freight.Place) -> Amounts:
+    """Read after the stock was taken, so under its lock: what is checked is what is sold."""
+    for sku in skus.values():
+        if not sku.is_buyable:
+            raise NotBuyable(sku=sku.pk)
+    loads = _loads(skus, wanted)
+    for sku_id in _not_delivered(loads, skus, place):
+        raise NotDelivered(sku=sku_id)
+    return price(
+        ((skus[i].price_fen, quantity) for i, quantity in wanted.items()),
+        freight_fen=freight.total(loads.values(), place),
+    )
 
 
 def _check_size(wanted: Mapping[int, int]) -> None:

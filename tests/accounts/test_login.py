@@ -1,18 +1,18 @@
 """Login, sessions and tokens, against the sandbox over HTTP."""
 
-import threading
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import jwt
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Identity, Session, User
 from tests.conftest import Api
 from tests.factories import make_access
 from tests.sandbox_process import SandboxProcess
+from tests.threads import together
 
 pytestmark = pytest.mark.django_db
 
@@ -118,23 +118,9 @@ def test_an_unreachable_platform(anonymous: Api, settings: Any, db: None) -> Non
 def test_parallel_first_logins_make_one_person(sandbox: SandboxProcess) -> None:
     """C19: 20 at once, one user, 20 times 200."""
     codes = [sandbox.code() for _ in range(20)]
-    start = threading.Barrier(20)
-    answers: list[int] = []
+    answers = together([partial(log_in, Api(), code) for code in codes])
 
-    def race(code: str) -> None:
-        start.wait()
-        try:
-            answers.append(log_in(Api(), code).status_code)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=race, args=[code]) for code in codes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert answers == [200] * 20
+    assert [answer.status_code for answer in answers] == [200] * 20
     assert User.objects.count() == 1
 
 

@@ -1,10 +1,9 @@
 """run_once: a request that is sent twice is carried out once."""
 
-import threading
+import functools
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from accounts.models import User
 from catalog.models import Brand
@@ -12,6 +11,7 @@ from miniback.core.errors import Conflict, InvalidFields, KeyMismatch
 from miniback.core.idempotency import Outcome, run_once
 from miniback.core.models import IdempotencyKey
 from tests.factories import make_customer
+from tests.threads import together
 
 KEY = "key-00000001"
 
@@ -72,21 +72,7 @@ def test_bad_keys_are_refused(customer: User, key: str) -> None:
 def test_parallel_doubles_make_one() -> None:
     """C5: those that come second wait, and get what the first made."""
     customer = make_customer()
-    start = threading.Barrier(6)
-    outcomes: list[Outcome[Any]] = []
-
-    def race() -> None:
-        start.wait()
-        try:
-            outcomes.append(make_brand(customer))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=race) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = together([lambda: make_brand(customer)] * 6)
 
     assert len(outcomes) == 6
     assert sum(not outcome.is_replay for outcome in outcomes) == 1
@@ -97,26 +83,12 @@ def test_parallel_doubles_make_one() -> None:
 def test_doubles_of_a_refused_request_are_all_refused() -> None:
     """On MariaDB parallel doubles whose first transaction rolls back deadlock; the retry hides it."""
     customer = make_customer()
-    start = threading.Barrier(6)
-    refusals: list[str] = []
 
     def refuse() -> Brand:
         raise Conflict
 
-    def race() -> None:
-        start.wait()
-        try:
-            run_once(user=customer, key=KEY, body={}, act=refuse)
-        except Conflict as error:
-            refusals.append(error.code)
-        finally:
-            connection.close()
+    act = functools.partial(run_once, user=customer, key=KEY, body={}, act=refuse)
+    refusals = together([act] * 6)
 
-    threads = [threading.Thread(target=race) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert refusals == ["conflict"] * 6
+    assert [error.code for error in refusals] == ["conflict"] * 6
     assert not IdempotencyKey.objects.exists()

@@ -1,11 +1,9 @@
 """Refunds on request, before and after shipment, ending with the books in balance."""
 
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -20,6 +18,7 @@ from tests.factories import make_staff
 from tests.orders.conftest import Deal
 from tests.orders.services.test_audit import run
 from tests.orders.services.test_payment import due_now, settle_refunds
+from tests.threads import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -262,26 +261,9 @@ def test_a_refund_that_fails_keeps_its_claim_and_number(paid: Deal, staff: Any) 
     balanced(paid, 0)
 
 
-def together(*acts: Any) -> list[str]:
+def codes(*acts: Any) -> list[str]:
     """Run acts at once; the code of each refusal, or "ok"."""
-    start, outcomes = threading.Barrier(len(acts)), []
-
-    def race(act: Any) -> None:
-        start.wait()
-        try:
-            act()
-            outcomes.append("ok")
-        except Exception as error:
-            outcomes.append(getattr(error, "code", repr(error)))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=race, args=[act]) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(outcomes)
+    return sorted(getattr(outcome, "code", "ok") for outcome in together(acts))
 
 
 def test_many_requests_at_once_share_what_is_there(paid: Deal) -> None:
@@ -293,7 +275,7 @@ def test_many_requests_at_once_share_what_is_there(paid: Deal) -> None:
             order, quantities={line: 1}, kind=RefundKind.REFUND_ONLY, reason="x"
         )
 
-    assert together(*[act] * 10) == ["ok"] * 2 + ["over_refund"] * 8
+    assert codes(*[act] * 10) == ["ok"] * 2 + ["over_refund"] * 8
     assert sum(Refund.objects.values_list("amount_fen", flat=True)) == 3980
     assert run()[0] == 0
 
@@ -301,7 +283,7 @@ def test_many_requests_at_once_share_what_is_there(paid: Deal) -> None:
 def test_two_staff_at_once_decide_once(paid: Deal, staff: Any) -> None:
     """C13: one refund goes out, the other sees why not."""
     refund = asked(paid, 2)
-    outcomes = together(
+    outcomes = codes(
         lambda: after_sales.approve_refund(refund, user=staff),
         lambda: after_sales.approve_refund(refund, user=staff),
         lambda: after_sales.withdraw_refund(refund),
@@ -314,7 +296,7 @@ def test_ship_and_ask_at_once(paid: Deal, staff: Any) -> None:
     """C18."""
     carrier = Carrier.objects.get_or_create(code="SF", defaults={"name": "顺丰速运"})[0]
     order, line = paid.order, OrderLine.objects.get().pk
-    outcomes = together(
+    outcomes = codes(
         lambda: ship_order(order, carrier=carrier, tracking_number="SF1", user=staff),
         lambda: after_sales.request_refund(
             order, quantities={line: 2}, kind=RefundKind.REFUND_ONLY, reason="x"

@@ -1,10 +1,6 @@
 """Cancelling, shipping, receiving."""
 
-import threading
-from typing import Any
-
 import pytest
-from django.db import connection
 
 from accounts.models import User
 from catalog.models import Sku, StockMovement
@@ -15,6 +11,7 @@ from orders.services.life import OrderStatusConflict
 from orders.status import Actor, OrderStatus
 from tests.conftest import Api
 from tests.factories import make_order, make_sku, make_staff
+from tests.threads import together
 
 pytestmark = pytest.mark.django_db
 
@@ -88,21 +85,7 @@ def test_fifty_cancels_at_once() -> None:
     """T15, C12: one return of stock."""
     sku = make_sku(stock=10)
     order = make_order(sku=sku, quantity=3)
-    start = threading.Barrier(50)
-    outcomes: list[Any] = []
-
-    def race() -> None:
-        start.wait()
-        try:
-            outcomes.append(cancel_order(order, actor=Actor.CUSTOMER).status)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=race) for _ in range(50)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = together([lambda: cancel_order(order, actor=Actor.CUSTOMER).status] * 50)
 
     assert outcomes == ["cancelled"] * 50
     assert Sku.objects.get().stock == 10
