@@ -33,6 +33,8 @@ from orders.status import (
 
 # How long after receipt a customer may ask.
 REFUND_WINDOW = timedelta(days=15)
+# WeChat Pay takes no more for one payment.
+MAX_REFUNDS = 50
 CHANGED_BY_A_DECISION = [
     "status",
     "amount_fen",
@@ -89,6 +91,9 @@ def request_refund(
         is_shipped=order.status != OrderStatus.PAID,
         created_at=now,
     )
+    claiming = Refund.objects.filter(payment=refund.payment).exclude(status__in=NOT_CLAIMING)
+    if claiming.count() >= MAX_REFUNDS:
+        raise OverRefund
     claims = [_claim(order, line_id, count) for line_id, count in sorted(quantities.items())]
     refund.freight_fen = _freight_left(order, refund)
     refund.amount_fen = refund.freight_fen + sum(claim.amount_fen for claim in claims)

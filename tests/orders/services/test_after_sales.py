@@ -216,6 +216,13 @@ def test_pictures_are_ones_own(paid: Deal, stranger: Any) -> None:
     assert ask(paid, images=[upload(paid.user)]).status_code == 201
 
 
+def test_there_is_an_end_of_refunds(paid: Deal, monkeypatch: Any) -> None:
+    monkeypatch.setattr(after_sales, "MAX_REFUNDS", 1)
+    asked(paid)
+    assert ask(paid).json()["code"] == "over_refund"
+    assert paid.order.lines.get().refunded_quantity == 1
+
+
 def test_freight_goes_back_with_the_last_piece(paid: Deal, staff: Any) -> None:
     Order.objects.update(freight_fen=500, payable_fen=4480)
     first = ask(paid).json()
