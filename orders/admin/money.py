@@ -94,7 +94,23 @@ class RefundAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
     search_fields = ["number", "payment__number", "payment__order__number"]
     ordering = ["-id"]
     show_full_result_count = False
-    exclude = ["amount_fen", "freight_fen", "images"]
+    fieldsets = (
+        (None, {"fields": ["number", "status", "kind", "is_shipped", "reason", "pictures"]}),
+        (_("money"), {"fields": ["amount", "freight", "payment", "platform_id", "succeeded_at"]}),
+        (
+            _("staff's answer"),
+            {
+                "fields": [
+                    "decision",
+                    "decided_by",
+                    "decided_at",
+                    "return_carrier",
+                    "return_tracking",
+                ]
+            },
+        ),
+        (_("background job"), {"fields": ["due_at", "attempts", "last_error", "created_at"]}),
+    )
     readonly_fields = ["amount", "freight", "pictures"]
     freight = yuan("freight_fen", _("freight"))
     amount = yuan("amount_fen", _("amount"))

@@ -135,7 +135,9 @@ class Refund(DueModel):
 
 class RefundLine(models.Model):
     refund = models.ForeignKey(Refund, models.PROTECT, related_name="lines")
-    line = models.ForeignKey(OrderLine, models.PROTECT, related_name="refund_lines")
+    line = models.ForeignKey(
+        OrderLine, models.PROTECT, related_name="refund_lines", verbose_name=_("order line")
+    )
     quantity = models.PositiveIntegerField(_("quantity"))
     claimed_fen = FenField(_("asked for"))
     amount_fen = FenField(_("amount"))

@@ -109,6 +109,7 @@ class OrderLineSerializer(serializers.ModelSerializer):
             "unit_fen",
             "quantity",
             "total_fen",
+            "refunded_quantity",
         ]
 
     def get_image_url(self, line: OrderLine) -> str:

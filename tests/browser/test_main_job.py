@@ -147,6 +147,37 @@ def test_phone_pays_admin_ships_phone_confirms(demo: Demo, browser) -> None:
     assert len(ledger["payments"]) == 1
 
 
+def test_staff_refund_what_the_phone_asks_for(demo: Demo, browser) -> None:
+    """Follows the main job: its completed order is asked back whole, and staff agree."""
+    phone = Page(browser)
+    page = phone.page
+    page.goto(demo.phone)
+    page.locator("[data-tab=orders]").click()
+    page.get_by_role("button", name="查看").first.click()
+    page.get_by_role("button", name="申请退款").click()
+    page.get_by_text("等待商家处理").wait_for()
+    phone.shoot("phone-refund")
+
+    desk = Page(browser, height=1400)
+    admin = desk.page
+    admin.goto(f"{demo.shop}/admin/orders/refund/")
+    admin.fill("#id_username", "admin")
+    admin.fill("#id_password", PASSWORD)
+    admin.click("input[type=submit]")
+    admin.locator("#result_list .field-number a").first.click()
+    admin.locator(".object-tools a.addlink").wait_for()
+    desk.shoot("admin-refund")
+    admin.locator(".object-tools a.addlink").click()
+    admin.fill("#id_decision", "同意")
+    desk.shoot("admin-approve")
+    admin.click("input[type=submit]")
+
+    page.get_by_text("已退回").wait_for()
+    ledger = requests.get(f"{demo.phone}/ledger/", timeout=10).json()
+    assert ledger["totals"]["paid_fen"] == ledger["totals"]["refunded_fen"] > 0
+    assert phone.errors == desk.errors == []
+
+
 def test_phone_fits_a_phone(demo: Demo, browser) -> None:
     phone = Page(browser, width=390, height=844, device_scale_factor=2)
     phone.page.goto(demo.phone)

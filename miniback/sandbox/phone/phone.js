@@ -7,6 +7,10 @@
     pending_payment: "等待付款", paid: "已付款，待发货", partly_shipped: "部分发货",
     shipped: "已发货", completed: "已完成", cancelled: "已取消",
   };
+  const REFUNDS = {
+    requested: "等待商家处理", approved: "退款中", returning: "请寄回商品", processing: "退款中",
+    succeeded: "已退回", failed: "退款中", rejected: "商家已拒绝", withdrawn: "已撤回",
+  };
   const PROBLEMS = { off_sale: "已下架", out_of_stock: "库存不足" };
   const PEOPLE = "phone:person";
 
@@ -295,7 +299,7 @@
         el("div", { class: "banner" }, el("div", { class: "state", "data-status": order.status }, STATES[order.status]),
           el("p", { class: "soft" }, order.status === "pending_payment" ? `请在 ${clock(order.pay_before)} 前付款` : order.cancel_reason || "感谢惠顾")),
         ...order.shipments.map((parcel) => el("div", { class: "card" }, el("h3", {}, "物流"), `${parcel.carrier} ${parcel.tracking_number}`)),
-        ...order.refunds.map((refund) => el("div", { class: "card" }, el("h3", {}, "退款"), `¥${yuan(refund.amount_fen)} ${refund.status === "succeeded" ? "已退回" : "退款中"}`)),
+        ...order.refunds.map((refund) => el("div", { class: "card" }, el("h3", {}, "退款"), `¥${yuan(refund.amount_fen)} ${REFUNDS[refund.status]}`)),
         el("div", { class: "card" }, el("strong", {}, `${address.recipient} ${address.phone}`), el("p", { class: "soft" }, `${address.province}${address.city}${address.district}${address.detail}`)),
         el("div", { class: "card" }, order.lines.map((line) => orderLine(line)), amounts(order), el("div", { class: "row" }, el("span", { class: "grow" }, "实付"), price(order.payable_fen))),
         el("div", { class: "card" }, el("h3", {}, "订单进度"), el("ol", { class: "timeline" }, [...order.events].reverse().map((event) =>
@@ -306,9 +310,19 @@
       $("action").replaceChildren(el("span", { class: "total" }),
         can.includes("cancel") && button("second", "取消订单", async () => { await shop.request("POST", `orders/${number}/cancel/`, { reason: "不想买了" }); await refresh(); }),
         can.includes("pay") && button("primary", "去支付", () => payOrder(number)),
+        can.includes("refund") && button("second", "申请退款", () => askForRefund(order)),
         can.includes("confirm_receipt") && button("primary", "确认收货", async () => { await shop.request("POST", `orders/${number}/confirm-receipt/`); await refresh(); }));
       for (const node of [...$("action").childNodes]) if (node.nodeType === 3) node.remove();
     }
+  }
+
+  /** Everything that is left of the order, without sending it back. */
+  async function askForRefund(order) {
+    const lines = order.lines.map((line) => ({ line: line.id, quantity: line.quantity - line.refunded_quantity }));
+    const left = lines.filter((line) => line.quantity > 0);
+    if (!left.length) return toast("没有可退的商品");
+    await shop.request("POST", `orders/${order.number}/refunds/`, { lines: left, kind: "refund_only", reason: "不想要了", images: [] });
+    return toast("已提交退款申请");
   }
 
   async function payOrder(number) {
