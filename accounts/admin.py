@@ -9,9 +9,8 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Address, Customer, Identity, Session, Staff
+from accounts.models import Address, Customer, Identity, Session, Staff, by_phone
 from miniback.core.admin import FactsOnly
-from miniback.core.crypto import keyed_hash
 
 
 class IdentityInline(FactsOnly, admin.TabularInline):
@@ -58,9 +57,7 @@ class CustomerAdmin(admin.ModelAdmin):
     ) -> tuple[QuerySet[Customer], bool]:
         found, may_repeat = super().get_search_results(request, queryset, search_term)
         if search_term.isdigit():
-            whole = keyed_hash(search_term, purpose="phone")
-            tail = keyed_hash(search_term, purpose="phone tail")
-            found |= queryset.filter(phone_hash=whole) | queryset.filter(phone_tail_hash=tail)
+            found |= queryset.filter(by_phone(search_term))
         return found, may_repeat
 
     def has_add_permission(self, request: HttpRequest) -> bool:

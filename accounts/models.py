@@ -161,6 +161,12 @@ class Address(models.Model):
         return f"{self.recipient}, {self.city}"
 
 
+def by_phone(digits: str) -> models.Q:
+    """Rows with this whole phone number, or whose last four digits these are."""
+    whole, tail = keyed_hash(digits, purpose="phone"), keyed_hash(digits, purpose="phone tail")
+    return models.Q(phone_hash=whole) | models.Q(phone_tail_hash=tail)
+
+
 def phone_hashes(phone: str) -> dict[str, str]:
     """The two columns by which an encrypted phone is found: whole, and by its last four digits."""
     return {

@@ -16,7 +16,13 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
 from accounts.models import Address, Identity, Platform, Session, User, phone_hashes
-from miniback.core.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
+from miniback.core.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    PlatformUnavailable,
+    Unauthenticated,
+)
 from miniback.core.models import Upload, UploadPurpose
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.errors import CustomerBlocked, LoginAgain, PlatformError
@@ -42,11 +48,6 @@ class LoginBlocked(Forbidden):
 class UserBlocked(Forbidden):
     code = "user_blocked"
     detail = _("This account is blocked.")
-
-
-class PlatformUnavailable(Unavailable):
-    code = "platform_unavailable"
-    detail = _("The platform does not answer. Please try again.")
 
 
 class RefreshInvalid(Unauthenticated):

@@ -20,7 +20,7 @@ from accounts.serializers import (
     TokensSerializer,
     UserSerializer,
 )
-from miniback.core.errors import NotFound
+from miniback.core.errors import NotFound, PlatformUnavailable
 from miniback.core.schema import describe, path_id
 
 ADDRESS = {
@@ -48,7 +48,7 @@ class AuthViewSet(GenericViewSet):
             services.LoginCodeInvalid,
             services.LoginBlocked,
             services.UserBlocked,
-            services.PlatformUnavailable,
+            PlatformUnavailable,
         ],
         sends={"platform": "wechat", "code": "0a1Bx0000Yz"},
         gives={

@@ -103,3 +103,10 @@ class Unavailable(DomainError):
     status = 503
     code = "busy"
     detail = _("The shop is busy. Please try again.")
+
+
+class PlatformUnavailable(Unavailable):
+    """503: WeChat or another platform gave no answer that can be trusted."""
+
+    code = "platform_unavailable"
+    detail = _("The platform does not answer. Please try again.")

@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import by_phone
 from catalog.models import picture_url
 from miniback.core.admin import FactsOnly, yuan
-from miniback.core.crypto import keyed_hash
 from miniback.core.fields import YuanFormField
 from orders.admin.desk import DeskAction, DeskMixin
 from orders.models import Carrier, CartLine, Order, OrderEvent, OrderLine, Payment, Shipment
@@ -183,9 +183,7 @@ class OrderAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
         # Numbers are stored in upper case, and compared byte by byte.
         found, may_repeat = super().get_search_results(request, queryset, search_term.upper())
         if search_term.isdigit():
-            whole = keyed_hash(search_term, purpose="phone")
-            tail = keyed_hash(search_term, purpose="phone tail")
-            found |= queryset.filter(phone_hash=whole) | queryset.filter(phone_tail_hash=tail)
+            found |= queryset.filter(by_phone(search_term))
         return found, may_repeat
 
 

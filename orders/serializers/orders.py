@@ -119,7 +119,7 @@ class OrderLineSerializer(serializers.ModelSerializer):
 class OrderEventSerializer(serializers.ModelSerializer):
     class Meta:
         model = OrderEvent
-        fields = ["kind", "to_status", "actor", "note", "created_at"]
+        fields = ["to_status", "actor", "note", "created_at"]
 
 
 class ShipmentSerializer(serializers.ModelSerializer):

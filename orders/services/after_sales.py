@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F, Sum
+from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -78,9 +78,7 @@ def request_refund(
     now = timezone.now()
     order = Order.objects.lock(order.pk)
     _check_may_ask(order, kind, now)
-    own = Upload.objects.filter(pk__in=images, user=order.user_id, purpose=UploadPurpose.REFUND)
-    if own.count() != len(set(images)):
-        raise NotFound(_("There is no such upload."))
+    _check_own(images, order)
     refund = Refund(
         payment=Payment.objects.get(order=order, is_applied=True),
         number=new_number("R"),
@@ -91,8 +89,7 @@ def request_refund(
         is_shipped=order.status != OrderStatus.PAID,
         created_at=now,
     )
-    claiming = Refund.objects.filter(payment=refund.payment).exclude(status__in=NOT_CLAIMING)
-    if claiming.count() >= MAX_REFUNDS:
+    if _claiming(refund.payment).count() >= MAX_REFUNDS:
         raise OverRefund
     claims = [_claim(order, line_id, count) for line_id, count in sorted(quantities.items())]
     refund.freight_fen = _freight_left(order, refund)
@@ -113,6 +110,18 @@ def _check_may_ask(order: Order, kind: RefundKind, now: datetime) -> None:
         raise RefundWindowOver
     if kind == RefundKind.RETURN and order.status == OrderStatus.PAID:
         raise InvalidFields(kind=_("Nothing was shipped yet: ask for refund_only."))
+
+
+def _check_own(images: Sequence[str], order: Order) -> None:
+    own = Upload.objects.filter(pk__in=images, user=order.user_id, purpose=UploadPurpose.REFUND)
+    if own.count() != len(set(images)):
+        raise NotFound(_("There is no such upload."))
+
+
+def _claiming(payment: Payment) -> QuerySet[Refund]:
+    """Refunds that count against what is left of a payment."""
+    refunds: QuerySet[Refund] = Refund.objects.filter(payment=payment)
+    return refunds.exclude(status__in=NOT_CLAIMING)
 
 
 def _claim(order: Order, line_id: int, quantity: int) -> RefundLine:
@@ -137,8 +146,8 @@ def _freight_left(order: Order, refund: Refund) -> int:
         return 0
     if order.lines.filter(refunded_quantity__lt=F("quantity")).exists():
         return 0
-    claimed = Refund.objects.filter(payment=refund.payment).exclude(status__in=NOT_CLAIMING)
-    return int(order.freight_fen) - (claimed.aggregate(sum=Sum("freight_fen"))["sum"] or 0)
+    claimed = _claiming(refund.payment).aggregate(sum=Sum("freight_fen"))
+    return int(order.freight_fen) - (claimed["sum"] or 0)
 
 
 @atomic

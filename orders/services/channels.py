@@ -4,16 +4,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
-from django.utils.translation import gettext_lazy as _
 
-from miniback.core.errors import Unavailable
 from miniback.platforms.errors import Misconfigured
 from miniback.platforms.wechatpay import WeChatPayClient
-
-
-class PlatformUnavailable(Unavailable):
-    code = "platform_unavailable"
-    detail = _("The payment platform does not answer. Please try again.")
 
 
 def wechatpay_client() -> WeChatPayClient:

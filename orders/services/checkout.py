@@ -124,10 +124,7 @@ def place_order(
     skus = take_stock(wanted, reference=number)
     address = _own_address(user, address_id)
     amounts = _amounts(skus, wanted, _place(address))
-    if amounts.payable_fen != payable_fen:
-        raise PriceChanged(payable_fen=amounts.payable_fen)
-    if not 0 < amounts.payable_fen <= MAX_FEN:
-        raise NothingToPay if amounts.payable_fen <= 0 else OrderTooLarge
+    _check_payable(amounts.payable_fen, seen_fen=payable_fen)
     order = Order.objects.create(
         number=number,
         user=user,
@@ -158,6 +155,15 @@ def _amounts(skus: Mapping[int, Sku], wanted: Mapping[int, int], place: freight.
         ((skus[i].price_fen, quantity) for i, quantity in wanted.items()),
         freight_fen=freight.total(loads.values(), place),
     )
+
+
+def _check_payable(payable_fen: int, *, seen_fen: int) -> None:
+    if payable_fen != seen_fen:
+        raise PriceChanged(payable_fen=payable_fen)
+    if payable_fen <= 0:
+        raise NothingToPay
+    if payable_fen > MAX_FEN:
+        raise OrderTooLarge
 
 
 def _check_size(wanted: Mapping[int, int]) -> None:

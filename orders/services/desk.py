@@ -66,8 +66,10 @@ def change_address(order: Order, *, reason: str, user: Any, **address: str) -> O
 
 @atomic
 def write_note(order: Order, *, staff_note: str, is_flagged: bool, user: Any) -> Order:
-    """Keep staff's note and flag; customers see neither."""
+    """Keep staff's note and flag, and what they were before; customers see none of it."""
+    now = timezone.now()
     order = Order.objects.lock(order.pk)
     order.staff_note, order.is_flagged = staff_note, is_flagged
     order.save(update_fields=["staff_note", "is_flagged"])
+    note_event(order, OrderEventKind.NOTE, actor=Actor.STAFF, now=now, note=staff_note, user=user)
     return order

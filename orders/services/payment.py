@@ -8,12 +8,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Identity, Platform
-from miniback.core.errors import Conflict, Refused
+from miniback.core.errors import Conflict, PlatformUnavailable, Refused
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.errors import PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
 from orders.models import Channel, Order, Payment, new_number
-from orders.services.channels import PlatformUnavailable, wechatpay_client, wechatpay_notify_url
+from orders.services.channels import wechatpay_client, wechatpay_notify_url
 from orders.services.life import OrderStatusConflict
 from orders.services.settlement import Mismatch, check_payment
 from orders.status import OrderStatus, PaymentStatus

@@ -9,14 +9,14 @@ from django.utils import timezone
 
 from catalog.services import count_sales
 from miniback.core import outbox
-from miniback.core.errors import Throttled
+from miniback.core.errors import PlatformUnavailable, Throttled
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.errors import NoSuchTrade, PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
 from miniback.platforms.wechatpay import Trade
 from orders.models import Channel, Order, Payment
 from orders.services.books import post_payment, post_sale
-from orders.services.channels import PlatformUnavailable, wechatpay_client
+from orders.services.channels import wechatpay_client
 from orders.services.life import move_order
 from orders.services.refunds import refund_payment
 from orders.status import Actor, OrderStatus, PaymentStatus
@@ -164,7 +164,8 @@ def close_payment(payment: Payment) -> None:
 
 def close_open_payments(order: Order) -> None:
     """Let nobody pay the old amount: no new request reuses it, and the platform is told to close it."""
-    opened = Payment.objects.filter(order=order).open()
+    # One without its key was let go before, and its message is on the way.
+    opened = Payment.objects.filter(order=order, open_key__isnull=False).open()
     for number in opened.values_list("number", flat=True):
         key = f"{CLOSE_PAYMENT}:{number}"
         outbox.post(topic=CLOSE_PAYMENT, event_key=key, payload={"number": number})

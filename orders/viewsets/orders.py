@@ -12,10 +12,10 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from catalog.services import OutOfStock
-from miniback.core.errors import KeyMismatch, NotFound
+from miniback.core.errors import KeyMismatch, NotFound, PlatformUnavailable
 from miniback.core.idempotency import run_once
 from miniback.core.schema import describe, path_id
-from orders.models import Order, OrderEvent, OrderLine, Shipment
+from orders.models import Order, OrderEvent, OrderEventKind, OrderLine, Shipment
 from orders.models.order import OrderQuerySet
 from orders.serializers import (
     CancelInput,
@@ -33,7 +33,6 @@ from orders.serializers import (
 )
 from orders.services import after_sales, cart, checkout, payment
 from orders.services.cancellation import cancel_order
-from orders.services.channels import PlatformUnavailable
 from orders.services.fulfillment import confirm_receipt, hide_order
 from orders.services.life import OrderStatusConflict
 from orders.status import Actor, OrderStatus
@@ -271,7 +270,10 @@ class OrderViewSet(GenericViewSet):
         """Orders with everything that an order's page shows."""
         return self.get_queryset().prefetch_related(
             _lines(),
-            Prefetch("events", OrderEvent.objects.order_by("id")),
+            # Only what moved the order: why staff changed something is for staff.
+            Prefetch(
+                "events", OrderEvent.objects.filter(kind=OrderEventKind.STATUS).order_by("id")
+            ),
             Prefetch("shipments", Shipment.objects.select_related("carrier").order_by("id")),
             "payments__refunds",
         )

@@ -6,11 +6,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from miniback.core.errors import NotFound, Throttled
+from miniback.core.errors import NotFound, PlatformUnavailable, Throttled
 from miniback.core.schema import describe, path_id
 from orders.models import Payment
 from orders.serializers import PaymentSerializer
-from orders.services.channels import PlatformUnavailable
 from orders.services.settlement import check_payment_for_customer
 
 NUMBER = path_id("number", text=True)

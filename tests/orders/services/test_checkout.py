@@ -262,3 +262,14 @@ def test_the_book_of_events_cannot_be_changed(order: Order) -> None:
         event.save()
     with pytest.raises(TypeError):
         OrderEvent.objects.all().delete()
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_queries_of_a_detail_do_not_grow_with_its_lines(
+    api: Api, address: int, django_assert_num_queries: Any, count: int
+) -> None:
+    product = make_product()
+    wanted = [line for _ in range(count) for line in lines(make_sku(product=product))]
+    number = api.place(lines=wanted, address=address, payable_fen=1990 * count).json()["number"]
+    with django_assert_num_queries(6):
+        assert len(api.get(f"orders/{number}/").json()["lines"]) == count

@@ -220,3 +220,32 @@ def test_an_order_counts_as_received_after_its_days(order: Order, sku: Sku, sett
     confirm_old_shipments()
     assert Order.objects.get().status == S.COMPLETED
     assert order.events.get(to_status="completed").actor == "job"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("then", ["adjust", "cancel"])
+def test_a_price_adjusted_before_the_old_payment_is_closed(deal: Deal, then: str) -> None:
+    """The outbox has not told the platform yet: asking it to close twice must not fail."""
+    staff = make_staff()
+    adjust_price(deal.order, discount_fen=80, reason="x", user=staff)
+    ask(deal.api, deal.number)
+    if then == "adjust":
+        adjust_price(deal.order, discount_fen=90, reason="y", user=staff)
+    else:
+        assert deal.api.post(f"orders/{deal.number}/cancel/").status_code == 200
+    deliver_outbox()
+    assert set(Payment.objects.values_list("status", flat=True)) == {"closed"}
+
+
+def test_what_staff_write_is_not_the_customers(
+    client: Any, staff: Staff, order: Order, api: Api
+) -> None:
+    post(client, order, "note", staff_note="难缠", is_flagged="on")
+    post(client, order, "address", **{**ADDRESS, "reason": "内部原因"})
+    post(client, order, "adjust-price", discount_fen="0.80", reason="内部价")
+
+    note = order.events.get(kind="note")
+    assert (note.note, note.user_id) == ("难缠", staff.pk)
+    shown = api.get(f"orders/{order.number}/").content.decode()
+    for words in ("难缠", "内部原因", "内部价"):
+        assert words not in shown
