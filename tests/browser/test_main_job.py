@@ -152,6 +152,7 @@ def test_staff_refund_what_the_phone_asks_for(demo: Demo, browser) -> None:
     phone = Page(browser)
     page = phone.page
     page.goto(demo.phone)
+    page.locator(".product").first.wait_for()
     page.locator("[data-tab=orders]").click()
     page.get_by_role("button", name="查看").first.click()
     page.get_by_role("button", name="申请退款").click()

@@ -378,6 +378,8 @@
     await shop.login();
     await badge();
     await tab("home");
+    // Before this a tab would ask a shop that nobody is logged in to.
+    document.querySelector(".tabs").inert = false;
   }
 
   async function people(selected) {
