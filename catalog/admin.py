@@ -22,6 +22,7 @@ from catalog.models import (
     ProductOption,
     ProductPicture,
     ProductStatus,
+    Review,
     Sku,
     StockMovement,
     StockMovementKind,
@@ -65,6 +66,7 @@ class ProductForm(forms.ModelForm):
             "subtitle",
             "cover",
             "detail_html",
+            "purchase_limit",
             "status",
         ]
 
@@ -228,3 +230,31 @@ class StockMovementAdmin(FactsOnly, admin.ModelAdmin):
     search_fields = ["sku__code", "reference"]
     ordering = ["-id"]
     show_full_result_count = False
+
+
+@admin.register(Review)
+class ReviewAdmin(FactsOnly, admin.ModelAdmin):
+    """Staff hide and show reviews; nobody rewrites one."""
+
+    list_display = ["created_at", "product", "user", "rating", "text", "is_visible"]
+    list_filter = ["rating", "is_visible"]
+    list_select_related = ["product", "user"]
+    search_fields = ["reference", "product__name", "text"]
+    ordering = ["-id"]
+    show_full_result_count = False
+    actions = ["hide", "show"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # For the actions; the form itself is read-only.
+        return request.user.has_perm("catalog.change_review")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return [field.name for field in Review._meta.fields]
+
+    @admin.action(description=_("Hide"), permissions=["change"])
+    def hide(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
+        queryset.update(is_visible=False)
+
+    @admin.action(description=_("Show"), permissions=["change"])
+    def show(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
+        queryset.update(is_visible=True)

@@ -1,15 +1,19 @@
-"""Domain operations on the catalogue: stock, prices, publication, sales."""
+"""Domain operations on the catalogue: stock, prices, publication, sales, reviews."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import nh3
 from django.db.models import F, Min
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models import Product, Sku, StockMovement, StockMovementKind
+from catalog.models import Product, Review, Sku, StockMovement, StockMovementKind
 from miniback.core.errors import Conflict, InvalidFields
+from miniback.core.models import UploadPurpose
 from miniback.core.transactions import atomic
+from miniback.core.uploads import refuse_foreign_uploads
 
 MAX_STOCK = 1_000_000_000
 
@@ -121,6 +125,36 @@ def count_sales(pieces: Mapping[int, int]) -> None:
     """Add sold pieces to products; ``pieces`` maps product id to a number."""
     for product_id, count in sorted(pieces.items()):
         Product.objects.filter(id=product_id).update(sales_count=F("sales_count") + count)
+
+
+@atomic
+def write_review(
+    user: Any,
+    *,
+    product_id: int,
+    sku_id: int,
+    reference: str,
+    rating: int,
+    text: str,
+    images: Sequence[str],
+    is_anonymous: bool,
+) -> Review:
+    """Keep what a customer says of a bought line; ``reference`` names the line and is unique.
+
+    ``images`` are ids of his uploads. Raises NotFound (an upload that is not his).
+    """
+    refuse_foreign_uploads(images, user_id=user.pk, purpose=UploadPurpose.REVIEW)
+    return Review.objects.create(
+        user=user,
+        product_id=product_id,
+        sku_id=sku_id,
+        reference=reference,
+        rating=rating,
+        text=text,
+        images=list(images),
+        is_anonymous=is_anonymous,
+        created_at=timezone.now(),
+    )
 
 
 def clean_html(html: str) -> str:

@@ -7,6 +7,7 @@ from miniback.core.viewsets import UploadViewSet
 from orders.viewsets import (
     CartLineViewSet,
     CartViewSet,
+    CouponViewSet,
     OrderViewSet,
     PaymentViewSet,
     RefundViewSet,
@@ -22,6 +23,7 @@ router.register("brands", BrandViewSet, "brand")
 router.register("products", ProductViewSet, "product")
 router.register_singleton("cart", CartViewSet, "cart")
 router.register("cart/lines", CartLineViewSet, "cart-line")
+router.register("coupons", CouponViewSet, "coupon")
 router.register("orders", OrderViewSet, "order")
 router.register("payments", PaymentViewSet, "payment")
 router.register("refunds", RefundViewSet, "refund")

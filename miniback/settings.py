@@ -315,6 +315,9 @@ UNPAID_ORDER_LIFETIME = timedelta(minutes=number("UNPAID_ORDER_MINUTES", 30, at_
 # How long after shipping an order counts as received.
 ORDER_RECEIVE_TIME = timedelta(days=number("ORDER_RECEIVE_DAYS", 10, at_least=1))
 
+# From how many fen up a refund on request needs a second member of staff; 0: never.
+REFUND_SECOND_APPROVAL_FEN = number("REFUND_SECOND_APPROVAL_FEN", 0)
+
 # The mini program (WeChat: 开发管理 > 开发设置). A base URL is changed only for the sandbox.
 WECHAT_APP_ID = text("WECHAT_APP_ID", "")
 WECHAT_APP_SECRET = text("WECHAT_APP_SECRET", "")

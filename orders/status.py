@@ -50,10 +50,11 @@ _S, _A = OrderStatus, Actor
 
 # (from, to) -> who. PLATFORM means a verified notice, or the platform's answer to a query.
 ORDER_MOVES: Final[dict[tuple[OrderStatus, OrderStatus], frozenset[Actor]]] = {
-    (_S.PENDING_PAYMENT, _S.PAID): frozenset({_A.PLATFORM}),
+    # JOB: there was nothing to pay.
+    (_S.PENDING_PAYMENT, _S.PAID): frozenset({_A.PLATFORM, _A.JOB}),
     (_S.PENDING_PAYMENT, _S.CANCELLED): frozenset({_A.CUSTOMER, _A.STAFF, _A.JOB}),
-    # Everything was refunded before anything was shipped.
-    (_S.PAID, _S.CANCELLED): frozenset({_A.PLATFORM}),
+    # PLATFORM: everything was refunded before anything was shipped. The others: nothing was paid.
+    (_S.PAID, _S.CANCELLED): frozenset({_A.PLATFORM, _A.CUSTOMER, _A.STAFF}),
     (_S.PAID, _S.PARTLY_SHIPPED): frozenset({_A.STAFF}),
     (_S.PAID, _S.SHIPPED): frozenset({_A.STAFF}),
     (_S.PARTLY_SHIPPED, _S.SHIPPED): frozenset({_A.STAFF}),
@@ -64,9 +65,9 @@ ORDER_MOVES: Final[dict[tuple[OrderStatus, OrderStatus], frozenset[Actor]]] = {
 CUSTOMER_ACTIONS: Final[dict[OrderStatus, tuple[str, ...]]] = {
     _S.PENDING_PAYMENT: ("pay", "cancel"),
     _S.PAID: ("refund",),
-    _S.PARTLY_SHIPPED: (),
+    _S.PARTLY_SHIPPED: ("refund",),
     _S.SHIPPED: ("confirm_receipt", "refund"),
-    _S.COMPLETED: ("refund", "delete"),
+    _S.COMPLETED: ("review", "refund", "delete"),
     _S.CANCELLED: ("delete",),
 }
 

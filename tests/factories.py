@@ -11,8 +11,9 @@ from catalog.models import Brand, Category, Product, ProductStatus, Sku, StockMo
 from catalog.services import adjust_stock, refresh_product
 from miniback.core.transactions import atomic
 from miniback.platforms.wechat import Login
-from orders.models import Order
+from orders.models import ClaimedCoupon, Coupon, Order
 from orders.services.checkout import place_order
+from orders.services.coupons import give_coupon
 
 serial = itertools.count(1)
 
@@ -85,6 +86,22 @@ ADDRESS = {
 
 def make_address(user: User, **more: Any) -> Address:
     return save_address(user, **{**ADDRESS, **more})
+
+
+def make_coupon(*, off: int = 500, **more: Any) -> Coupon:
+    """By default: ``off`` fen off anything, claimed by customers, once each, for 30 days."""
+    values = {"name": "优惠券", "amount_fen": off, "valid_days": 30, **more}
+    scopes = {name: values.pop(name, []) for name in ("categories", "brands", "products")}
+    coupon = Coupon(**values)
+    coupon.full_clean()
+    coupon.save()
+    for name, rows in scopes.items():
+        getattr(coupon, name).set(rows)
+    return coupon
+
+
+def make_claim(user: User, **more: Any) -> ClaimedCoupon:
+    return give_coupon(make_coupon(**more), user)
 
 
 def make_order(

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.django_db
 
 ORDER = {"reason": "x", "channel": "wechat"}
 REFUND = {"lines": [{"line": 1, "quantity": 1}], "kind": "refund_only", "reason": "x"}
+REVIEWS = {"reviews": [{"line": 1, "rating": 5}]}
 PARCEL = {"carrier": "SF", "tracking_number": "SF123456"}
 # Every operation on one object: its body, and how the object is named.
 OBJECTS: dict[str, tuple[str, Any]] = {
@@ -32,6 +33,7 @@ OBJECTS: dict[str, tuple[str, Any]] = {
     "POST payments/{number}/check/": ("payment", None),
     "POST orders/{number}/refunds/": ("order", REFUND),
     "GET refunds/{number}/": ("refund", None),
+    "POST orders/{number}/reviews/": ("order", REVIEWS),
     "POST refunds/{number}/withdraw/": ("refund", None),
     "POST refunds/{number}/return-parcel/": ("refund", PARCEL),
 }
@@ -39,6 +41,8 @@ OBJECTS: dict[str, tuple[str, Any]] = {
 
 def test_the_matrix_is_complete() -> None:
     needs = {op for op in OPERATIONS if "{" in op and op.split()[1] not in PUBLIC}
+    # An offer is everybody's.
+    needs -= {"POST coupons/{id}/claim/"}
     assert set(OBJECTS) == needs
 
 

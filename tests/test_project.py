@@ -33,7 +33,8 @@ OPERATIONS = {
     "POST orders/{number}/cancel/", "POST orders/{number}/confirm-receipt/",
     "POST payments/{number}/check/", "POST orders/{number}/refunds/", "GET refunds/",
     "GET refunds/{number}/", "POST refunds/{number}/withdraw/",
-    "POST refunds/{number}/return-parcel/",
+    "POST refunds/{number}/return-parcel/", "POST orders/{number}/reviews/", "GET coupons/",
+    "GET coupons/mine/", "POST coupons/{id}/claim/", "POST coupons/redeem/",
 }  # fmt: skip
 
 

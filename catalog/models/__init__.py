@@ -1,4 +1,4 @@
-"""What: categories, brands, products, SKUs, stock and its book, freight templates."""
+"""What: categories, brands, products, SKUs, stock and its book, freight templates, reviews."""
 
 from catalog.models.freight import (
     FreightRule,
@@ -21,6 +21,7 @@ from catalog.models.product import (
     ProductStatus,
     validate_option_values,
 )
+from catalog.models.review import Review
 from catalog.models.stock import (
     Sku,
     StockMovement,
@@ -40,6 +41,7 @@ __all__ = [
     "ProductPicture",
     "ProductQuerySet",
     "ProductStatus",
+    "Review",
     "Sku",
     "StockMovement",
     "StockMovementKind",

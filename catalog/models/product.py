@@ -1,8 +1,10 @@
 """Categories, brands, products and what a customer chooses of them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -11,20 +13,34 @@ from catalog.models.pictures import picture_path
 from miniback.core.fields import FenField
 
 
-class CategoryQuerySet(models.QuerySet["Category"]):
-    def with_descendants(self, category_id: int) -> set[int]:
-        """Ids of a category and everything below it, from one query over the (small) table."""
-        children: dict[int | None, list[int]] = {}
-        for row_id, parent_id in self.values_list("id", "parent_id"):
-            children.setdefault(parent_id, []).append(row_id)
+class CategoryTree:
+    """Which category hangs below which."""
+
+    def __init__(self, rows: Iterable[tuple[int, int | None]]) -> None:
+        self.children: dict[int | None, list[int]] = {}
+        for row_id, parent_id in rows:
+            self.children.setdefault(parent_id, []).append(row_id)
+
+    def with_descendants(self, category_ids: Iterable[int]) -> set[int]:
+        """Ids of these categories and of everything below them."""
         found: set[int] = set()
-        waiting = [category_id]
+        waiting = list(category_ids)
         while waiting:
             row_id = waiting.pop()
             if row_id not in found:
                 found.add(row_id)
-                waiting += children.get(row_id, [])
+                waiting += self.children.get(row_id, [])
         return found
+
+
+class CategoryQuerySet(models.QuerySet["Category"]):
+    def with_descendants(self, category_id: int) -> set[int]:
+        """Ids of a category and everything below it, from one query over the (small) table."""
+        return self.tree().with_descendants([category_id])
+
+    def tree(self) -> "CategoryTree":
+        """The whole (small) table at once, for more than one question."""
+        return CategoryTree(self.values_list("id", "parent_id"))
 
 
 class Category(models.Model):
@@ -123,6 +139,13 @@ class Product(models.Model):
     detail_html = models.TextField(_("description"), blank=True)
     status = models.CharField(
         _("status"), max_length=10, choices=ProductStatus, default=ProductStatus.DRAFT
+    )
+    purchase_limit = models.PositiveIntegerField(
+        _("purchase limit"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("pieces a customer may buy in all; empty: no limit"),
     )
     published_at = models.DateTimeField(_("published at"))
     price_fen = FenField(_("price"), default=0, editable=False)

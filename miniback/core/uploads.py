@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 from django.core.files.base import ContentFile
@@ -9,7 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 from PIL import Image, ImageOps
 
-from miniback.core.errors import PayloadTooLarge, Refused
+from miniback.core.errors import NotFound, PayloadTooLarge, Refused
 from miniback.core.models import Upload
 from miniback.core.parsers import MAX_UPLOAD_BYTES
 
@@ -40,6 +41,14 @@ def store_upload(*, user: Any, purpose: str, file: UploadedFile) -> Upload:
     upload.file.save(f"picture.{kind.lower()}", ContentFile(buffer.getvalue()), save=False)
     upload.save()
     return upload
+
+
+def refuse_foreign_uploads(ids: Collection[str], *, user_id: int, purpose: str) -> None:
+    """Raises NotFound unless every id is an upload of this user for this purpose."""
+    wanted = set(ids)
+    own = Upload.objects.filter(pk__in=wanted, user=user_id, purpose=purpose)
+    if wanted and own.count() != len(wanted):
+        raise NotFound(_("There is no such upload."))
 
 
 def _decode(file: UploadedFile) -> tuple[Image.Image, str]:

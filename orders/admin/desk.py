@@ -1,5 +1,6 @@
 """Buttons on the page of a record of fact: each asks what it needs, then calls a service."""
 
+import inspect
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -73,6 +74,8 @@ class DeskMixin:
         row = get_object_or_404(self.model, pk=pk)
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
         about: Any = {"instance": row} if issubclass(action.form, forms.ModelForm) else {}
+        if "row" in inspect.signature(action.form.__init__).parameters:
+            about["row"] = row
         form = action.form(request.POST or None, **about)
         if request.method == "POST" and form.is_valid():
             try:

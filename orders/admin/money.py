@@ -13,7 +13,7 @@ from miniback.core.fields import YuanFormField
 from miniback.core.models import Upload
 from orders.admin.desk import DeskAction, DeskMixin
 from orders.models import LedgerEntry, LedgerTransaction, Notice, Payment, Refund, RefundLine
-from orders.services import after_sales
+from orders.services import refund_decisions
 from orders.status import RefundStatus
 
 
@@ -81,11 +81,13 @@ class RefundLineInline(FactsOnly, admin.TabularInline):
 class RefundAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
     desk_permission = "orders.change_refund"
     desk = (
-        DeskAction("approve", _("Approve"), ApproveForm, after_sales.approve_refund, ASKED),
+        DeskAction("approve", _("Approve"), ApproveForm, refund_decisions.approve_refund, ASKED),
         DeskAction(
-            "receive", _("Goods are back"), ReceiveForm, after_sales.receive_return, RETURNING
+            "receive", _("Goods are back"), ReceiveForm, refund_decisions.receive_return, RETURNING
         ),
-        DeskAction("reject", _("Reject"), RejectForm, after_sales.reject_refund, ASKED | RETURNING),
+        DeskAction(
+            "reject", _("Reject"), RejectForm, refund_decisions.reject_refund, ASKED | RETURNING
+        ),
     )
     inlines = [RefundLineInline]
     list_display = ["number", "payment", "kind", "amount", "status", "last_error", "created_at"]
@@ -101,6 +103,7 @@ class RefundAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
             _("staff's answer"),
             {
                 "fields": [
+                    "first_approved_by",
                     "decision",
                     "decided_by",
                     "decided_at",

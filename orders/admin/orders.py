@@ -1,6 +1,5 @@
 """The orders desk: an order as one page, shipped through the service."""
 
-from functools import partial
 from typing import Any, ClassVar
 
 from django import forms
@@ -17,12 +16,13 @@ from miniback.core.fields import YuanFormField
 from orders.admin.desk import DeskAction, DeskMixin
 from orders.models import Carrier, CartLine, Order, OrderEvent, OrderLine, Payment, Shipment
 from orders.services import desk
-from orders.services.cancellation import cancel_order
 from orders.services.fulfillment import ship_order
-from orders.status import Actor, OrderStatus
+from orders.status import OrderStatus
 
 
 class ShipForm(forms.Form):
+    """A parcel, with how many pieces of each line; where nothing is said of any, with all that are left."""
+
     carrier = forms.ModelChoiceField(
         Carrier.objects.filter(is_active=True).order_by("name"), label=_("carrier")
     )
@@ -32,9 +32,32 @@ class ShipForm(forms.Form):
         error_messages={"invalid": _("4 to 50 letters, digits or hyphens")},
     )
 
+    def __init__(self, *args: Any, row: Order, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lines = [line for line in row.lines.order_by("id") if line.to_ship > 0]
+        for line in self.lines:
+            self.fields[f"line_{line.pk}"] = forms.IntegerField(
+                label=f"{line.name} {line.options_text} ({line.sku_code})",
+                initial=line.to_ship,
+                required=False,
+                min_value=0,
+                max_value=line.to_ship,
+            )
+
+    def clean(self) -> dict[str, Any]:
+        """Adds ``quantities``: line id -> pieces."""
+        given = super().clean() or {}
+        counts = {line.pk: given.pop(f"line_{line.pk}", None) for line in self.lines}
+        if set(counts.values()) <= {None}:
+            return {**given, "quantities": None}
+        quantities = {line_id: count for line_id, count in counts.items() if count}
+        if not quantities and not self.errors:
+            raise forms.ValidationError(_("Put something into the parcel."))
+        return {**given, "quantities": quantities}
+
 
 class AdjustPriceForm(forms.Form):
-    discount_fen = YuanFormField(label=_("discount in all"))
+    discount_fen = YuanFormField(label=_("discount on the goods, in all"))
     reason = forms.CharField(label=_("reason"), max_length=100)
 
 
@@ -55,23 +78,26 @@ class NoteForm(forms.ModelForm):
 
 
 class CancelForm(forms.Form):
-    reason = forms.CharField(label=_("reason"), max_length=200)
+    reason = forms.CharField(
+        label=_("reason"),
+        max_length=80,
+        help_text=_("What was paid and is not shipped goes back to the customer."),
+    )
 
 
 UNPAID, BEFORE_SHIPMENT = (
     {OrderStatus.PENDING_PAYMENT},
     {OrderStatus.PENDING_PAYMENT, OrderStatus.PAID},
 )
+TO_SHIP = {OrderStatus.PAID, OrderStatus.PARTLY_SHIPPED}
 DESK = (
-    DeskAction("ship", _("Ship order"), ShipForm, ship_order, {OrderStatus.PAID}),
+    DeskAction("ship", _("Ship order"), ShipForm, ship_order, TO_SHIP),
     DeskAction("adjust-price", _("Adjust price"), AdjustPriceForm, desk.adjust_price, UNPAID),
     DeskAction(
         "address", _("Change address"), ChangeAddressForm, desk.change_address, BEFORE_SHIPMENT
     ),
     DeskAction("note", _("Write note"), NoteForm, desk.write_note, OrderStatus.values),
-    DeskAction(
-        "cancel", _("Cancel order"), CancelForm, partial(cancel_order, actor=Actor.STAFF), UNPAID
-    ),
+    DeskAction("cancel", _("Cancel order"), CancelForm, desk.call_off, UNPAID | TO_SHIP),
 )
 
 
@@ -84,10 +110,14 @@ class LineInline(FactsOnly, admin.TabularInline):
         "sku_code",
         "unit",
         "quantity",
+        "shipped_quantity",
+        "refunded_quantity",
         "total",
+        "discount",
     ]
     readonly_fields = fields
     extra = 0
+    discount = yuan("discount_fen", _("discount"))
     unit = yuan("unit_fen", _("unit price"))
     total = yuan("total_fen", _("total"))
 
@@ -98,13 +128,23 @@ class LineInline(FactsOnly, admin.TabularInline):
 
     @admin.display(description=_("options"))
     def options_(self, line: OrderLine) -> str:
-        return ", ".join(str(value) for value in line.options.values())
+        return line.options_text
 
 
 class ShipmentInline(FactsOnly, admin.TabularInline):
     model = Shipment
-    fields = ["carrier", "tracking_number", "shipped_at"]
+    fields: ClassVar[Any] = ["carrier", "tracking_number", "shipped_at", "pieces"]
+    readonly_fields = ["pieces"]
     extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        shipments = super().get_queryset(request)
+        return shipments.select_related("carrier").prefetch_related("lines__line")
+
+    @admin.display(description=_("pieces"))
+    def pieces(self, shipment: Shipment) -> str:
+        parts = (f"{part.quantity} × {part.line.sku_code}" for part in shipment.lines.all())
+        return ", ".join(parts)
 
 
 class PaymentInline(FactsOnly, admin.TabularInline):
@@ -150,7 +190,7 @@ class OrderAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
     inlines = [LineInline, ShipmentInline, PaymentInline, EventInline]
     fieldsets = (
         (None, {"fields": ["number", "status", "customer", "note", "cancel_reason", "staff_note"]}),
-        (_("money"), {"fields": [("goods", "freight", "discount", "payable")]}),
+        (_("money"), {"fields": [("goods", "freight", "discount", "payable"), "coupon"]}),
         (_("deliver to"), {"fields": ["recipient", "phone", "address"]}),
         (
             _("moments"),
@@ -168,7 +208,11 @@ class OrderAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
     payable = yuan("payable_fen", _("to pay"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Order | None = None) -> list[str]:
-        return ["customer", "goods", "freight", "discount", "payable", "phone", "address"]
+        return ["customer", "goods", "freight", "discount", "payable", "coupon", "phone", "address"]
+
+    @admin.display(description=_("coupon"))
+    def coupon(self, order: Order) -> str:
+        return order.claimed_coupon.coupon.name if order.claimed_coupon else "-"
 
     @admin.display(description=_("address"))
     def address(self, order: Order) -> str:

@@ -2,9 +2,10 @@
 
 from orders.models.books import Account, LedgerEntry, LedgerTransaction
 from orders.models.cart import MAX_CART_LINES, CartLine
+from orders.models.coupon import ClaimedCoupon, Coupon, CouponKind, CouponScope, CouponSource
 from orders.models.order import Order, OrderEvent, OrderEventKind, OrderLine, new_number
 from orders.models.payment import Channel, Notice, NoticeOutcome, Payment, Refund, RefundLine
-from orders.models.shipment import Carrier, Shipment
+from orders.models.shipment import Carrier, Shipment, ShipmentLine
 
 __all__ = [
     "MAX_CART_LINES",
@@ -12,6 +13,11 @@ __all__ = [
     "Carrier",
     "CartLine",
     "Channel",
+    "ClaimedCoupon",
+    "Coupon",
+    "CouponKind",
+    "CouponScope",
+    "CouponSource",
     "LedgerEntry",
     "LedgerTransaction",
     "Notice",
@@ -24,5 +30,6 @@ __all__ = [
     "Refund",
     "RefundLine",
     "Shipment",
+    "ShipmentLine",
     "new_number",
 ]

@@ -40,9 +40,17 @@ class CartLine(models.Model):
     def __str__(self) -> str:
         return f"{self.quantity} x {self.sku_id}"
 
+    # Set by whoever knows what the customer bought before (services.cart.read_cart).
+    is_over_limit = False
+
     @property
     def problem(self) -> str:
-        """Why it cannot be bought now: "off_sale", "out_of_stock", or "". Load it with ``with_sku``."""
+        """Why it cannot be bought now: "off_sale", "out_of_stock", "over_limit", or "".
+
+        Load it with ``with_sku``.
+        """
         if not self.sku.is_buyable:
             return "off_sale"
-        return "out_of_stock" if self.sku.stock < self.quantity else ""
+        if self.sku.stock < self.quantity:
+            return "out_of_stock"
+        return "over_limit" if self.is_over_limit else ""

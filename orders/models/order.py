@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from catalog.models import Product, Sku
 from miniback.core.fields import EncryptedTextField, ExactCharField, FenField
 from miniback.core.models import AppendOnlyModel, AppendOnlyQuerySet
+from orders.models.coupon import ClaimedCoupon
 from orders.status import CUSTOMER_ACTIONS, Actor, OrderStatus
 
 # Crockford's: no letter that is read as a digit.
@@ -56,6 +57,17 @@ class Order(models.Model):
     goods_fen = FenField(_("goods"))
     freight_fen = FenField(_("freight"))
     discount_fen = FenField(_("discount"))
+    # Of the discount, what is off the freight: the rest is spread over the lines.
+    freight_discount_fen = FenField(_("off the freight"), default=0)
+    # With which it was placed; a cancelled order keeps it, and its customer may use it again.
+    claimed_coupon = models.ForeignKey(
+        ClaimedCoupon,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="orders",
+        verbose_name=_("coupon"),
+    )
     payable_fen = FenField(_("to pay"))
     note = models.CharField(_("customer's note"), max_length=200, blank=True)
     # The address as it was: the customer's own may change.
@@ -81,6 +93,7 @@ class Order(models.Model):
     hidden_at = models.DateTimeField(_("hidden by the customer at"), null=True, blank=True)
     staff_note = models.TextField(_("staff's note"), max_length=1000, blank=True)
     is_flagged = models.BooleanField(_("flagged"), default=False)
+    reviewed_at = models.DateTimeField(_("reviewed at"), null=True, blank=True, editable=False)
 
     objects = OrderQuerySet.as_manager()
 
@@ -101,6 +114,14 @@ class Order(models.Model):
                 condition=Q(payable_fen__gte=0, discount_fen__gte=0, freight_fen__gte=0),
                 name="order_amounts_not_negative",
             ),
+            models.CheckConstraint(
+                condition=Q(
+                    freight_discount_fen__gte=0,
+                    freight_discount_fen__lte=F("freight_fen"),
+                    discount_fen__gte=F("freight_discount_fen"),
+                ),
+                name="order_freight_discount",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -109,7 +130,19 @@ class Order(models.Model):
     @property
     def actions(self) -> tuple[str, ...]:
         """What its customer may do now."""
-        return CUSTOMER_ACTIONS[OrderStatus(self.status)]
+        actions = CUSTOMER_ACTIONS[OrderStatus(self.status)]
+        if not self.payable_fen and "refund" in actions:
+            # No money can go back: before shipment it is cancelled, later it is what it is.
+            actions = tuple(name for name in actions if name != "refund")
+            if self.status == OrderStatus.PAID:
+                actions = ("cancel", *actions)
+        if self.reviewed_at:
+            actions = tuple(name for name in actions if name != "review")
+        return actions
+
+    @property
+    def freight_paid_fen(self) -> int:
+        return int(self.freight_fen - self.freight_discount_fen)
 
 
 class OrderLine(models.Model):
@@ -131,6 +164,8 @@ class OrderLine(models.Model):
     refunded_fen = FenField(_("refunded"), default=0)
     # Refunded before they were shipped: their stock was given back.
     released_quantity = models.PositiveIntegerField(_("pieces not to ship"), default=0)
+    shipped_quantity = models.PositiveIntegerField(_("shipped pieces"), default=0)
+    reviewed_at = models.DateTimeField(_("reviewed at"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("order line")
@@ -149,6 +184,10 @@ class OrderLine(models.Model):
                 ),
                 name="orderline_refunds",
             ),
+            models.CheckConstraint(
+                condition=Q(quantity__gte=F("shipped_quantity") + F("released_quantity")),
+                name="orderline_shipped",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -163,6 +202,16 @@ class OrderLine(models.Model):
         """What was paid for the line."""
         return self.total_fen - int(self.discount_fen)
 
+    @property
+    def options_text(self) -> str:
+        """ "red, 500 g" """
+        return ", ".join(str(value) for value in self.options.values())
+
+    @property
+    def to_ship(self) -> int:
+        """Pieces that are neither on their way nor refunded before shipment."""
+        return self.quantity - self.shipped_quantity - self.released_quantity
+
 
 class OrderEventKind(models.TextChoices):
     STATUS = "status", _("status")
@@ -170,6 +219,7 @@ class OrderEventKind(models.TextChoices):
     PRICE = "price", _("price adjusted")
     ADDRESS = "address", _("address changed")
     NOTE = "note", _("note")
+    PARCEL = "parcel", _("another parcel")
 
 
 class OrderEvent(AppendOnlyModel):

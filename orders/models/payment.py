@@ -107,6 +107,15 @@ class Refund(DueModel):
         related_name="+",
         verbose_name=_("decided by"),
     )
+    # Of a large refund: whoever agreed first. Somebody else must agree too.
+    first_approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("first approved by"),
+    )
     return_carrier = models.CharField(_("carrier of the return"), max_length=50, blank=True)
     return_tracking = models.CharField(
         _("tracking number of the return"), max_length=50, blank=True

@@ -1,10 +1,11 @@
 """Parcels and who carries them."""
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.fields import ExactCharField
-from orders.models.order import Order
+from orders.models.order import Order, OrderLine
 
 
 class Carrier(models.Model):
@@ -23,6 +24,8 @@ class Carrier(models.Model):
 
 
 class Shipment(models.Model):
+    """One parcel, with some of an order's pieces."""
+
     order = models.ForeignKey(
         Order, models.PROTECT, related_name="shipments", verbose_name=_("order")
     )
@@ -43,3 +46,22 @@ class Shipment(models.Model):
 
     def __str__(self) -> str:
         return self.tracking_number
+
+
+class ShipmentLine(models.Model):
+    shipment = models.ForeignKey(Shipment, models.PROTECT, related_name="lines")
+    line = models.ForeignKey(
+        OrderLine, models.PROTECT, related_name="shipment_lines", verbose_name=_("order line")
+    )
+    quantity = models.PositiveIntegerField(_("quantity"))
+
+    class Meta:
+        verbose_name = _("shipment line")
+        verbose_name_plural = _("shipment lines")
+        constraints = [
+            models.UniqueConstraint(fields=["shipment", "line"], name="shipmentline_once"),
+            models.CheckConstraint(condition=Q(quantity__gte=1), name="shipmentline_quantity"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.line_id}"

@@ -8,6 +8,13 @@ from orders.serializers.cart import (
     CartSelection,
     CartSerializer,
 )
+from orders.serializers.coupons import (
+    ClaimedCouponSerializer,
+    CouponSerializer,
+    MyCouponsQuery,
+    QuotedCouponSerializer,
+    RedeemInput,
+)
 from orders.serializers.orders import (
     CancelInput,
     LinesInput,
@@ -38,6 +45,7 @@ from orders.serializers.refunds import (
     RefundSerializer,
     ReturnParcelInput,
 )
+from orders.serializers.reviews import ReviewInput, ReviewSerializer, ReviewsInput
 
 __all__ = [
     "CancelInput",
@@ -47,6 +55,14 @@ __all__ = [
     "CartLineSerializer",
     "CartSelection",
     "CartSerializer",
+    "ClaimedCouponSerializer",
+    "CouponSerializer",
+    "MyCouponsQuery",
+    "QuotedCouponSerializer",
+    "RedeemInput",
+    "ReviewInput",
+    "ReviewSerializer",
+    "ReviewsInput",
     "LinesInput",
     "OrderAddressSerializer",
     "OrderCardSerializer",

@@ -31,7 +31,7 @@ class CartLineSerializer(serializers.ModelSerializer):
     image_url = serializers.SerializerMethodField()
     price_fen = serializers.IntegerField(source="sku.price_fen")
     stock = serializers.IntegerField(source="sku.stock")
-    problem = serializers.CharField(help_text="`off_sale`, `out_of_stock` or empty.")
+    problem = serializers.CharField(help_text="`off_sale`, `out_of_stock`, `over_limit` or empty.")
 
     class Meta:
         model = CartLine

@@ -7,8 +7,9 @@ from rest_framework import serializers
 
 from catalog.models import picture_url
 from miniback.core.serializers import FenInputField, IdField
-from orders.models import Order, OrderEvent, OrderLine, Shipment
+from orders.models import Order, OrderEvent, OrderLine, Shipment, ShipmentLine
 from orders.serializers.cart import CartLineInput
+from orders.serializers.coupons import QuotedCouponSerializer
 from orders.serializers.refunds import RefundSerializer
 from orders.status import OrderStatus
 
@@ -17,7 +18,7 @@ class LinesInput(serializers.Serializer):
     """Either ``lines`` or ``from_cart``."""
 
     lines = serializers.ListField(
-        child=CartLineInput(), required=False, allow_empty=False, max_length=50
+        child=CartLineInput(), required=False, allow_empty=False, max_length=100
     )
     from_cart = serializers.BooleanField(default=False)
 
@@ -38,10 +39,16 @@ class LinesInput(serializers.Serializer):
 
 class QuoteInput(LinesInput):
     address = IdField(required=False, allow_null=True, default=None)
+    coupon = IdField(
+        required=False, allow_null=True, default=None, help_text="Id of one of `coupons/mine/`."
+    )
 
 
 class OrderInput(LinesInput):
     address = IdField()
+    coupon = IdField(
+        required=False, allow_null=True, default=None, help_text="Id of one of `coupons/mine/`."
+    )
     note = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
     payable_fen = FenInputField(help_text="What the customer saw in the quote.")
 
@@ -61,8 +68,17 @@ class QuoteLineSerializer(serializers.Serializer):
 
 
 class ProblemSerializer(serializers.Serializer):
-    sku = serializers.IntegerField()
+    """Of a line (``sku``, and how many could be had) or of the coupon (and why); only what is known."""
+
     code = serializers.CharField()
+    sku = serializers.IntegerField(required=False)
+    left = serializers.IntegerField(required=False, help_text="How many pieces could be had.")
+    coupon = serializers.IntegerField(required=False)
+    reason = serializers.CharField(required=False, help_text="Why it takes nothing off.")
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        whole = super().to_representation(instance)
+        return {name: value for name, value in whole.items() if value not in (None, "")}
 
 
 class QuoteSerializer(serializers.Serializer):
@@ -71,6 +87,7 @@ class QuoteSerializer(serializers.Serializer):
     freight_fen = serializers.IntegerField(source="amounts.freight_fen")
     discount_fen = serializers.IntegerField(source="amounts.discount_fen")
     payable_fen = serializers.IntegerField(source="amounts.payable_fen")
+    coupons = QuotedCouponSerializer(many=True)
     problems = ProblemSerializer(many=True)
 
 
@@ -96,6 +113,7 @@ class OrderLineSerializer(serializers.ModelSerializer):
     image_url = serializers.SerializerMethodField()
     total_fen = serializers.IntegerField()
     options = serializers.DictField(child=serializers.CharField())
+    is_reviewed = serializers.SerializerMethodField()
 
     class Meta:
         model = OrderLine
@@ -109,11 +127,17 @@ class OrderLineSerializer(serializers.ModelSerializer):
             "unit_fen",
             "quantity",
             "total_fen",
+            "discount_fen",
+            "shipped_quantity",
             "refunded_quantity",
+            "is_reviewed",
         ]
 
     def get_image_url(self, line: OrderLine) -> str:
         return picture_url(line.picture)
+
+    def get_is_reviewed(self, line: OrderLine) -> bool:
+        return line.reviewed_at is not None
 
 
 class OrderEventSerializer(serializers.ModelSerializer):
@@ -122,12 +146,21 @@ class OrderEventSerializer(serializers.ModelSerializer):
         fields = ["to_status", "actor", "note", "created_at"]
 
 
+class ShipmentLineSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ShipmentLine
+        fields = ["line", "quantity"]
+
+
 class ShipmentSerializer(serializers.ModelSerializer):
+    """One parcel."""
+
     carrier = serializers.CharField(source="carrier.name")
+    lines = ShipmentLineSerializer(many=True)
 
     class Meta:
         model = Shipment
-        fields = ["carrier", "tracking_number", "shipped_at"]
+        fields = ["carrier", "tracking_number", "shipped_at", "lines"]
 
 
 class OrderAddressSerializer(serializers.ModelSerializer):
@@ -167,6 +200,7 @@ class OrderSerializer(OrderCardSerializer):
     class Meta(OrderCardSerializer.Meta):
         fields = [
             *OrderCardSerializer.Meta.fields,
+            "freight_discount_fen",
             "note",
             "address",
             "events",

@@ -1,26 +1,23 @@
-"""Refunds on request: asked for by customers, decided by staff.
+"""Refunds on request: customers ask, and withdraw.
 
-Before shipment the pieces are not sent and their stock comes back at once; after it the goods may
-have to come back first. Freight goes back with the last piece of an order of which nothing was
-shipped, and otherwise stays.
+Pieces that were not shipped stay, and their stock comes back at once; of those that were, the goods
+may have to come back first. A refund is of one or the other. Freight goes back with the last piece
+of an order of which nothing was shipped, and otherwise stays.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models import StockMovementKind
-from catalog.services import give_back_stock
 from miniback.core.errors import Conflict, InvalidFields, NotFound
-from miniback.core.models import Upload, UploadPurpose
+from miniback.core.models import UploadPurpose
 from miniback.core.transactions import atomic
+from miniback.core.uploads import refuse_foreign_uploads
 from orders.models import Order, OrderLine, Payment, Refund, RefundLine, new_number
-from orders.pricing import refundable, spread
-from orders.services.books import post_refund_due
+from orders.pricing import refundable
 from orders.services.life import OrderStatusConflict
 from orders.status import (
     NOT_CLAIMING,
@@ -78,7 +75,7 @@ def request_refund(
     now = timezone.now()
     order = Order.objects.lock(order.pk)
     _check_may_ask(order, kind, now)
-    _check_own(images, order)
+    refuse_foreign_uploads(images, user_id=order.user_id, purpose=UploadPurpose.REFUND)
     refund = Refund(
         payment=Payment.objects.get(order=order, is_applied=True),
         number=new_number("R"),
@@ -86,7 +83,7 @@ def request_refund(
         status=RefundStatus.REQUESTED,
         reason=reason,
         images=list(images),
-        is_shipped=order.status != OrderStatus.PAID,
+        is_shipped=_is_of_shipped(order, kind, quantities),
         created_at=now,
     )
     if _claiming(refund.payment).count() >= MAX_REFUNDS:
@@ -112,10 +109,31 @@ def _check_may_ask(order: Order, kind: RefundKind, now: datetime) -> None:
         raise InvalidFields(kind=_("Nothing was shipped yet: ask for refund_only."))
 
 
-def _check_own(images: Sequence[str], order: Order) -> None:
-    own = Upload.objects.filter(pk__in=images, user=order.user_id, purpose=UploadPurpose.REFUND)
-    if own.count() != len(set(images)):
-        raise NotFound(_("There is no such upload."))
+def _is_of_shipped(order: Order, kind: RefundKind, quantities: Mapping[int, int]) -> bool:
+    """Say which pieces are meant: of a partly shipped order those that are not, as far as they last."""
+    if order.status != OrderStatus.PARTLY_SHIPPED:
+        return order.status != OrderStatus.PAID
+    unsent = claimed_pieces(order, is_shipped=False)
+    sent = claimed_pieces(order, is_shipped=True)
+    lines = {line.pk: line for line in order.lines.all()}
+    left_unsent, left_sent = True, True
+    for line_id, count in quantities.items():
+        if line := lines.get(line_id):
+            stay = line.quantity - line.shipped_quantity - unsent.get(line_id, 0)
+            left_unsent &= count <= stay
+            left_sent &= count <= line.shipped_quantity - sent.get(line_id, 0)
+    if kind == RefundKind.REFUND_ONLY and left_unsent:
+        return False
+    if not left_sent:
+        raise OverRefund(_("Ask for shipped pieces and for others apart."))
+    return True
+
+
+def claimed_pieces(order: Order, *, is_shipped: bool) -> dict[int, int]:
+    """Pieces of each line in refunds that count: line id -> pieces."""
+    parts = RefundLine.objects.filter(refund__payment__order=order, refund__is_shipped=is_shipped)
+    parts = parts.exclude(refund__status__in=NOT_CLAIMING)
+    return dict(parts.values_list("line_id").annotate(Sum("quantity")))
 
 
 def _claiming(payment: Payment) -> QuerySet[Refund]:
@@ -142,12 +160,12 @@ def _claim(order: Order, line_id: int, quantity: int) -> RefundLine:
 
 
 def _freight_left(order: Order, refund: Refund) -> int:
-    if refund.is_shipped:
+    if order.status != OrderStatus.PAID:
         return 0
     if order.lines.filter(refunded_quantity__lt=F("quantity")).exists():
         return 0
     claimed = _claiming(refund.payment).aggregate(sum=Sum("freight_fen"))
-    return int(order.freight_fen) - (claimed["sum"] or 0)
+    return order.freight_paid_fen - (claimed["sum"] or 0)
 
 
 @atomic
@@ -155,13 +173,13 @@ def withdraw_refund(refund: Refund) -> Refund:
     """The customer thinks better of it. Withdrawing again changes nothing."""
     if refund.status == RefundStatus.WITHDRAWN:
         return refund
-    return _give_up(refund, RefundStatus.WITHDRAWN, actor=Actor.CUSTOMER)
+    return give_up(refund, RefundStatus.WITHDRAWN, actor=Actor.CUSTOMER)
 
 
 @atomic
 def register_return(refund: Refund, *, carrier: str, tracking_number: str) -> Refund:
     """The customer has sent the goods back. Raises RefundStatusConflict."""
-    refund = _lock(refund)
+    refund = lock_refund(refund)
     if refund.status != RefundStatus.RETURNING:
         raise RefundStatusConflict(status=refund.status)
     refund.return_carrier, refund.return_tracking = carrier, tracking_number
@@ -169,53 +187,7 @@ def register_return(refund: Refund, *, carrier: str, tracking_number: str) -> Re
     return refund
 
 
-@atomic
-def approve_refund(
-    refund: Refund, *, user: Any, amount_fen: int | None = None, decision: str = ""
-) -> Refund:
-    """Agree, to all or to a part. Money goes back at once, or, for a return, when the goods are here.
-
-    Raises RefundStatusConflict, InvalidFields (an amount that is nothing, or more than was asked).
-    """
-    now = timezone.now()
-    refund = _lock(refund)
-    if refund.status != RefundStatus.REQUESTED:
-        raise RefundStatusConflict(status=refund.status)
-    if amount_fen is not None and amount_fen != refund.amount_fen:
-        _lower(refund, amount_fen)
-    refund.decided_by, refund.decided_at, refund.decision = user, now, decision
-    if refund.kind == RefundKind.RETURN:
-        return _move(refund, RefundStatus.RETURNING, actor=Actor.STAFF)
-    return _owe(refund, now)
-
-
-@atomic
-def receive_return(refund: Refund, *, user: Any, is_restocked: bool) -> Refund:
-    """The goods are back: on the shelf again, or written off. The money goes back."""
-    now = timezone.now()
-    refund = _lock(refund)
-    if refund.status != RefundStatus.RETURNING:
-        raise RefundStatusConflict(status=refund.status)
-    refund.decided_by, refund.decided_at = user, now
-    refund = _owe(refund, now)
-    if is_restocked:
-        give_back_stock(
-            _pieces(refund),
-            reference=refund.payment.order.number,
-            occasion=refund.number,
-            kind=StockMovementKind.RETURN,
-        )
-    return refund
-
-
-@atomic
-def reject_refund(refund: Refund, *, user: Any, decision: str) -> Refund:
-    """Refuse, with a reason the customer sees; what was claimed is free again."""
-    refund.decided_by, refund.decided_at, refund.decision = user, timezone.now(), decision
-    return _give_up(refund, RefundStatus.REJECTED, actor=Actor.STAFF)
-
-
-def _lock(refund: Refund) -> Refund:
+def lock_refund(refund: Refund) -> Refund:
     """The order first, as always; then the refund as it is now."""
     order = Order.objects.lock(refund.payment.order_id)
     refund = Refund.objects.select_related("payment").get(pk=refund.pk)
@@ -223,7 +195,7 @@ def _lock(refund: Refund) -> Refund:
     return refund
 
 
-def _move(refund: Refund, to: RefundStatus, *, actor: Actor) -> Refund:
+def move_refund(refund: Refund, to: RefundStatus, *, actor: Actor) -> Refund:
     start = RefundStatus(refund.status)
     if actor not in REFUND_MOVES.get((start, to), frozenset()):
         raise RefundStatusConflict(status=start)
@@ -232,48 +204,14 @@ def _move(refund: Refund, to: RefundStatus, *, actor: Actor) -> Refund:
     return refund
 
 
-def _owe(refund: Refund, now: datetime) -> Refund:
-    """From here on the money is the customer's; a job sends it under the refund's number."""
-    refund.due_at = now
-    refund = _move(refund, RefundStatus.APPROVED, actor=Actor.STAFF)
-    post_refund_due(refund, now=now)
-    if not refund.is_shipped:
-        for line in refund.lines.all():
-            OrderLine.objects.filter(pk=line.line_id).update(
-                released_quantity=F("released_quantity") + line.quantity
-            )
-        give_back_stock(
-            _pieces(refund), reference=refund.payment.order.number, occasion=refund.number
-        )
-    return refund
-
-
-def _give_up(refund: Refund, to: RefundStatus, *, actor: Actor) -> Refund:
+def give_up(refund: Refund, to: RefundStatus, *, actor: Actor) -> Refund:
     decided = (refund.decided_by, refund.decided_at, refund.decision)
-    refund = _lock(refund)
+    refund = lock_refund(refund)
     refund.decided_by, refund.decided_at, refund.decision = decided
-    refund = _move(refund, to, actor=actor)
+    refund = move_refund(refund, to, actor=actor)
     for line in refund.lines.order_by("line_id"):
         OrderLine.objects.filter(pk=line.line_id).update(
             refunded_quantity=F("refunded_quantity") - line.quantity,
             refunded_fen=F("refunded_fen") - line.claimed_fen,
         )
     return refund
-
-
-def _lower(refund: Refund, amount_fen: int) -> None:
-    """Agree to less: freight goes first, then every line by its share."""
-    if not 0 < amount_fen < refund.amount_fen:
-        raise InvalidFields(amount_fen=_("Agree to something, and not to more than was asked."))
-    lines = list(refund.lines.order_by("line_id"))
-    asked = sum(int(line.claimed_fen) for line in lines)
-    refund.freight_fen = max(amount_fen - asked, 0)
-    parts = spread(amount_fen - refund.freight_fen, [int(line.claimed_fen) for line in lines])
-    for line, part in zip(lines, parts, strict=True):
-        line.amount_fen = part
-    RefundLine.objects.bulk_update(lines, ["amount_fen"])
-    refund.amount_fen = amount_fen
-
-
-def _pieces(refund: Refund) -> dict[int, int]:
-    return dict(refund.lines.values_list("line__sku_id", "quantity"))

@@ -48,10 +48,12 @@ RULES = (
     ),
     Rule(
         "I3",
-        "an order's discount is spread over its lines without a rest",
+        "an order's discount is spread over its lines and its freight without a rest",
         """SELECT o.number FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id
-           GROUP BY o.id, o.number, o.discount_fen
-           HAVING SUM(l.discount_fen) <> o.discount_fen""",
+           GROUP BY o.id, o.number, o.discount_fen, o.freight_discount_fen
+           HAVING SUM(l.discount_fen) + o.freight_discount_fen <> o.discount_fen
+           UNION SELECT number FROM orders_order
+           WHERE freight_discount_fen < 0 OR freight_discount_fen > freight_fen""",
     ),
     Rule(
         "I4",
@@ -219,12 +221,37 @@ RULES = (
         "I24",
         "every sale, payment and refund is posted once",
         """SELECT event_key FROM orders_ledgertransaction GROUP BY event_key HAVING COUNT(*) > 1
-           UNION SELECT number FROM orders_order o WHERE o.paid_at IS NOT NULL AND NOT EXISTS
+           UNION SELECT number FROM orders_order o
+           WHERE o.paid_at IS NOT NULL AND o.goods_fen + o.freight_fen > 0 AND NOT EXISTS
              (SELECT 1 FROM orders_ledgertransaction t
               WHERE t.order_id = o.id AND t.event_key LIKE 'sale:%%')
            UNION SELECT p.number FROM orders_payment p WHERE p.status = 'paid' AND NOT EXISTS
              (SELECT 1 FROM orders_ledgertransaction t
               WHERE t.order_id = p.order_id AND t.event_key LIKE 'payment:%%')""",
+    ),
+    # Coupons and parcels
+    Rule(
+        "I25",
+        "a coupon is used by the one order that lives with it, and claimed within its quota",
+        """SELECT c.id FROM orders_claimedcoupon c
+           LEFT JOIN orders_order o ON o.claimed_coupon_id = c.id AND o.status <> 'cancelled'
+           GROUP BY c.id, c.used_at
+           HAVING COUNT(o.id) <> CASE WHEN c.used_at IS NULL THEN 0 ELSE 1 END
+           UNION SELECT t.id FROM orders_coupon t LEFT JOIN orders_claimedcoupon c ON c.coupon_id = t.id
+           GROUP BY t.id, t.claimed_count, t.quota
+           HAVING COUNT(c.id) <> t.claimed_count OR t.claimed_count > t.quota""",
+    ),
+    Rule(
+        "parcels",
+        "a line's shipped pieces are those in its parcels, and an order is as shipped as its lines",
+        """SELECT o.number FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id
+           LEFT JOIN (SELECT line_id, SUM(quantity) AS pieces FROM orders_shipmentline
+                      GROUP BY line_id) x ON x.line_id = l.id
+           WHERE COALESCE(x.pieces, 0) <> l.shipped_quantity
+              OR l.shipped_quantity + l.released_quantity > l.quantity
+              OR (o.status IN ('shipped', 'completed')
+                  AND l.shipped_quantity + l.released_quantity <> l.quantity)
+              OR (o.status IN ('pending_payment', 'paid', 'cancelled') AND l.shipped_quantity <> 0)""",
     ),
     # Inbox and outbox
     Rule(

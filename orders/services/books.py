@@ -23,6 +23,20 @@ def post_sale(order: Order, *, now: datetime) -> None:
     )
 
 
+def post_free_sale_undone(order: Order, *, now: datetime) -> None:
+    """An order that cost nothing is cancelled: what was sold and given away is taken back."""
+    _post(
+        f"sale-undone:{order.number}",
+        order.pk,
+        now,
+        {
+            Account.COUPONS: -order.discount_fen,
+            Account.GOODS: order.goods_fen,
+            Account.FREIGHT: order.freight_fen,
+        },
+    )
+
+
 def post_payment(payment: Payment, *, is_applied: bool, now: datetime) -> None:
     """Money arrived: for the order, or (late, or twice) only to go back."""
     whose = Account.RECEIVABLE if is_applied else Account.CUSTOMER_REFUNDS
@@ -35,12 +49,20 @@ def post_payment(payment: Payment, *, is_applied: bool, now: datetime) -> None:
 
 
 def post_refund_due(refund: Refund, *, now: datetime) -> None:
-    """Staff have agreed: what was sold and charged is owed back, with its share of the discount."""
+    """Staff have agreed: what was sold and charged is owed back, with its share of the discount.
+
+    Reads ``payment.order``: load it with the refund.
+    """
     goods = coupons = 0
     for part in refund.lines.select_related("line"):
         line, amount = part.line, int(part.amount_fen)
         share = int(line.discount_fen) * amount // line.payable_fen if line.payable_fen else 0
         goods, coupons = goods + amount + share, coupons - share
+    order = refund.payment.order
+    freight = int(refund.freight_fen)
+    if freight:
+        share = int(order.freight_discount_fen) * freight // order.freight_paid_fen
+        freight, coupons = freight + share, coupons - share
     _post(
         f"refund-due:{refund.number}",
         refund.payment.order_id,
@@ -48,7 +70,7 @@ def post_refund_due(refund: Refund, *, now: datetime) -> None:
         {
             Account.GOODS: goods,
             Account.COUPONS: coupons,
-            Account.FREIGHT: refund.freight_fen,
+            Account.FREIGHT: freight,
             Account.CUSTOMER_REFUNDS: -refund.amount_fen,
         },
     )
@@ -67,6 +89,9 @@ def post_refund(refund: Refund, *, now: datetime) -> None:
 def _post(event_key: str, order_id: int, now: datetime, amounts: dict[Account, int]) -> None:
     if sum(amounts.values()) or not connection.in_atomic_block:
         raise AssertionError(f"{event_key} does not balance, or is posted outside a transaction")
+    if not any(amounts.values()):
+        # A gift: nothing was charged, nothing moved.
+        return
     made = LedgerTransaction.objects.create(
         event_key=event_key, order_id=order_id, posted_at=now, posted_on=timezone.localdate(now)
     )

@@ -10,6 +10,8 @@ from catalog.services import give_back_stock
 from miniback.core.transactions import atomic
 from miniback.platforms.errors import PlatformError, TryAgain
 from orders.models import Order, OrderEventKind, Payment
+from orders.services.books import post_free_sale_undone
+from orders.services.coupons import give_back_coupon
 from orders.services.life import OrderStatusConflict, move_order, note_event
 from orders.services.settlement import Mismatch, close_open_payments, close_payment
 from orders.status import Actor, OrderStatus
@@ -24,15 +26,17 @@ REMIND_BEFORE = timedelta(minutes=10)
 
 @atomic
 def cancel_order(order: Order, *, actor: Actor, user: Any = None, reason: str = "") -> Order:
-    """Cancel an unpaid order, give its stock back, and have its payments closed.
+    """Cancel an order for which nothing was paid; its coupon and stock come back, payments are closed.
 
     Cancelling it again changes nothing. Raises OrderStatusConflict when it is past cancelling;
-    money that arrives afterwards is refunded by itself.
+    money that arrives afterwards is refunded by itself. What was paid goes back by a refund.
     """
     now = timezone.now()
     order = Order.objects.lock(order.pk)
     if order.status == OrderStatus.CANCELLED:
         return order
+    if order.status == OrderStatus.PAID:
+        _undo_free_sale(order, now)
     move_order(
         order,
         OrderStatus.CANCELLED,
@@ -43,10 +47,17 @@ def cancel_order(order: Order, *, actor: Actor, user: Any = None, reason: str = 
         cancelled_at=now,
         cancel_reason=reason,
     )
+    give_back_coupon(order)
     taken = order.lines.values_list("sku_id", "quantity")
     give_back_stock(dict(taken), reference=order.number)
     close_open_payments(order)
     return order
+
+
+def _undo_free_sale(order: Order, now: datetime) -> None:
+    if order.payable_fen:
+        raise OrderStatusConflict(status=order.status)
+    post_free_sale_undone(order, now=now)
 
 
 def close_unpaid_orders() -> None:

@@ -12,6 +12,7 @@ from miniback.core.errors import Conflict, NotFound
 from miniback.core.serializers import MAX_QUANTITY
 from miniback.core.transactions import atomic
 from orders.models import MAX_CART_LINES, CartLine
+from orders.services.lines import PricedLine, over_limit
 
 
 class CartFull(Conflict):
@@ -49,6 +50,17 @@ def add_to_cart(user: Any, *, sku_id: int, quantity: int) -> CartLine:
     if not fits.update(quantity=F("quantity") + quantity, is_selected=True):
         raise TooMany(sku=sku_id)
     return line.with_sku().get()
+
+
+def read_cart(user: Any) -> list[CartLine]:
+    """The customer's lines, newest first, each knowing its problem."""
+    lines = list(CartLine.objects.for_customer(user).with_sku().order_by("-id"))
+    # Only what is ticked would be bought together.
+    ticked = [PricedLine(line.sku, line.quantity) for line in lines if line.is_selected]
+    over = over_limit(user, ticked)
+    for line in lines:
+        line.is_over_limit = line.is_selected and line.sku.product_id in over
+    return lines
 
 
 @atomic

@@ -1,26 +1,44 @@
 """From a choice of SKUs to a quote, and from a quote to an order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Address, phone_hashes
-from catalog.models import FreightRule, Sku
-from catalog.services import take_stock
-from miniback.core.errors import Conflict, NotFound, Refused
+from accounts.models import Address
+from catalog.models import Sku
+from catalog.services import OutOfStock, take_stock
+from miniback.core.errors import Conflict, Refused
 from miniback.core.money import MAX_FEN
 from miniback.core.transactions import atomic
 from orders import freight
 from orders.models import CartLine, Order, OrderLine, new_number
-from orders.pricing import Amounts, price
+from orders.pricing import Amounts, Discount, price
 from orders.services.cart import NotBuyable
+from orders.services.coupons import (
+    CouponNotUsable,
+    QuotedCoupon,
+    discount_of,
+    quote_coupons,
+    use_coupon,
+)
+from orders.services.delivery import (
+    NotDelivered,
+    address_columns,
+    loads_of,
+    not_delivered,
+    own_address,
+    place_of,
+)
 from orders.services.life import record_event
+from orders.services.lines import OverLimit, PricedLine, over_limit, priced, refuse_over_limit
+from orders.services.settlement import settle_free_order
 from orders.status import Actor
 
-MAX_ORDER_LINES = 50
+MAX_ORDER_LINES = 100
 
 
 class CartEmpty(Conflict):
@@ -35,71 +53,78 @@ class PriceChanged(Conflict):
 
 class OrderTooLarge(Refused):
     code = "order_too_large"
-    detail = _("An order has at most 50 lines and costs at most 100,000,000 yuan.")
-
-
-class NotDelivered(Conflict):
-    code = "not_delivered"
-    detail = _("This article is not delivered there.")
-
-
-class NothingToPay(Refused):
-    code = "nothing_to_pay"
-    detail = _("An order must cost at least 0.01 yuan.")
+    detail = _("An order has at most 100 lines and costs at most 100,000,000 yuan.")
 
 
 class Problem(NamedTuple):
-    """Why a line cannot be ordered; ``code`` is the one that ordering would answer."""
+    """Why it cannot be ordered; ``code`` is the one that ordering would answer.
 
-    sku: int
+    ``left`` says how many pieces could be had; ``reason`` why a coupon takes nothing off.
+    """
+
     code: str
-
-
-class QuoteLine(NamedTuple):
-    sku: Sku
-    quantity: int
-
-    @property
-    def total_fen(self) -> int:
-        return int(self.sku.price_fen * self.quantity)
+    sku: int | None = None
+    coupon: int | None = None
+    left: int | None = None
+    reason: str = ""
 
 
 class Quote(NamedTuple):
-    lines: list[QuoteLine]
+    lines: list[PricedLine]
     amounts: Amounts
+    coupons: list[QuotedCoupon]
     problems: list[Problem]
 
 
 def quote(
-    user: Any, *, quantities: Mapping[int, int] | None, address_id: int | None = None
+    user: Any,
+    *,
+    quantities: Mapping[int, int] | None,
+    address_id: int | None = None,
+    coupon_id: int | None = None,
 ) -> Quote:
     """Say what an order of ``quantities`` (SKU id -> pieces; None: the cart's selection) would cost.
 
-    Nothing is reserved. Every line that could not be ordered has a problem. Without an address
-    freight is that of everywhere else. Raises CartEmpty, OrderTooLarge, NotFound (address).
+    Nothing is reserved. Everything that stands in the way of a line is a problem, and so is a
+    chosen coupon (a claimed one's id) that takes nothing off. Without an address freight is that of
+    everywhere else. Raises CartEmpty, OrderTooLarge, NotFound (address, coupon).
     """
     wanted = _cart_selection(user) if quantities is None else quantities
     _check_size(wanted)
-    skus = Sku.objects.select_related("product").in_bulk(wanted)
-    problems = []
+    lines = priced(Sku.objects.select_related("product").in_bulk(wanted), wanted)
+    place = None if address_id is None else place_of(own_address(user, address_id))
+    loads = loads_of(lines)
+    problems = _problems(user, wanted, lines, not_delivered(loads, lines, place))
+    freight_fen = freight.total(loads.values(), place)
+    coupons = quote_coupons(user, lines, freight_fen=freight_fen, chosen_id=coupon_id)
+    off = None
+    for row in coupons:
+        if row.claimed.pk == coupon_id:
+            off = row.off if isinstance(row.off, Discount) else None
+            if row.reason:
+                problems.append(Problem(CouponNotUsable.code, coupon=coupon_id, reason=row.reason))
+    amounts = price([line.total_fen for line in lines], freight_fen=freight_fen, off=off)
+    return Quote(lines, amounts, coupons, problems)
+
+
+def _problems(
+    user: Any, wanted: Mapping[int, int], lines: Sequence[PricedLine], undelivered: set[int]
+) -> list[Problem]:
+    found = []
+    by_sku = {line.sku.pk: line.sku for line in lines}
+    over = over_limit(user, lines)
     for sku_id, quantity in wanted.items():
-        sku = skus.get(sku_id)
+        sku = by_sku.get(sku_id)
         if sku is None or not sku.is_buyable:
-            problems.append(Problem(sku_id, NotBuyable.code))
-        elif sku.stock < quantity:
-            problems.append(Problem(sku_id, "out_of_stock"))
-    place = None if address_id is None else _place(_own_address(user, address_id))
-    loads = _loads(skus, wanted)
-    refused = {problem.sku for problem in problems}
-    for sku_id in _not_delivered(loads, skus, place):
-        if sku_id not in refused:
-            problems.append(Problem(sku_id, NotDelivered.code))
-    lines = [QuoteLine(skus[i], quantity) for i, quantity in wanted.items() if i in skus]
-    amounts = price(
-        ((line.sku.price_fen, line.quantity) for line in lines),
-        freight_fen=freight.total(loads.values(), place),
-    )
-    return Quote(lines, amounts, problems)
+            found.append(Problem(NotBuyable.code, sku_id))
+            continue
+        if sku.stock < quantity:
+            found.append(Problem(OutOfStock.code, sku_id, left=sku.stock))
+        if sku.product_id in over:
+            found.append(Problem(OverLimit.code, sku_id, left=over[sku.product_id]))
+        if sku_id in undelivered:
+            found.append(Problem(NotDelivered.code, sku_id))
+    return found
 
 
 @atomic
@@ -109,21 +134,28 @@ def place_order(
     quantities: Mapping[int, int] | None,
     address_id: int,
     payable_fen: int,
+    coupon_id: int | None = None,
     note: str = "",
 ) -> Order:
-    """Take the stock and write the order, all or nothing.
+    """Take the stock and write the order, all or nothing. One that costs nothing is paid at once.
 
     ``quantities`` maps SKU id to pieces; None takes, and spends, the cart's selected lines.
     ``payable_fen`` is what the customer saw. Raises CartEmpty, OrderTooLarge, OutOfStock,
-    NotBuyable, NotFound (address), NotDelivered, PriceChanged, NothingToPay. Call it through ``run_once``.
+    NotBuyable, OverLimit, NotFound (address, coupon), CouponNotUsable, NotDelivered, PriceChanged.
+    Call it through ``run_once``.
     """
     now = timezone.now()
     wanted = _spend_cart_selection(user) if quantities is None else quantities
     _check_size(wanted)
+    if coupon_id is not None:
+        use_coupon(user, coupon_id, now=now)
     number = new_number("O")
+    # Read after the stock was taken, so under its lock: what is checked is what is sold.
     skus = take_stock(wanted, reference=number)
-    address = _own_address(user, address_id)
-    amounts = _amounts(skus, wanted, _place(address))
+    lines = priced(skus, dict(sorted(wanted.items())))
+    _refuse_what_is_not_sold(user, lines)
+    address = own_address(user, address_id)
+    amounts, off = _amounts(user, lines, address, coupon_id, now)
     _check_payable(amounts.payable_fen, seen_fen=payable_fen)
     order = Order.objects.create(
         number=number,
@@ -132,36 +164,46 @@ def place_order(
         placed_at=now,
         placed_on=timezone.localdate(now),
         pay_before=now.replace(microsecond=0) + settings.UNPAID_ORDER_LIFETIME,
+        claimed_coupon_id=coupon_id,
         payable_fen=amounts.payable_fen,
         **amounts._asdict(),
-        **_address_columns(address),
+        **address_columns(address),
     )
-    OrderLine.objects.bulk_create(
-        _line(order, skus[sku_id], quantity) for sku_id, quantity in sorted(wanted.items())
-    )
+    discounts = off.lines if off else [0] * len(lines)
+    OrderLine.objects.bulk_create(map(_line, [order] * len(lines), lines, discounts))
     record_event(order, actor=Actor.CUSTOMER, now=now, user=user)
+    if not order.payable_fen:
+        settle_free_order(order, now=now)
     return order
 
 
-def _amounts(skus: Mapping[int, Sku], wanted: Mapping[int, int], place: freight.Place) -> Amounts:
-    """Read after the stock was taken, so under its lock: what is checked is what is sold."""
-    for sku in skus.values():
-        if not sku.is_buyable:
-            raise NotBuyable(sku=sku.pk)
-    loads = _loads(skus, wanted)
-    for sku_id in _not_delivered(loads, skus, place):
+def _refuse_what_is_not_sold(user: Any, lines: Sequence[PricedLine]) -> None:
+    for line in lines:
+        if not line.sku.is_buyable:
+            raise NotBuyable(sku=line.sku.pk)
+    refuse_over_limit(user, lines)
+
+
+def _amounts(
+    user: Any,
+    lines: Sequence[PricedLine],
+    address: Address,
+    coupon_id: int | None,
+    now: datetime,
+) -> tuple[Amounts, Discount | None]:
+    place, loads = place_of(address), loads_of(lines)
+    for sku_id in sorted(not_delivered(loads, lines, place)):
         raise NotDelivered(sku=sku_id)
-    return price(
-        ((skus[i].price_fen, quantity) for i, quantity in wanted.items()),
-        freight_fen=freight.total(loads.values(), place),
-    )
+    freight_fen = freight.total(loads.values(), place)
+    off = None
+    if coupon_id is not None:
+        off = discount_of(user, coupon_id, lines, freight_fen=freight_fen, now=now)
+    return price([line.total_fen for line in lines], freight_fen=freight_fen, off=off), off
 
 
 def _check_payable(payable_fen: int, *, seen_fen: int) -> None:
     if payable_fen != seen_fen:
         raise PriceChanged(payable_fen=payable_fen)
-    if payable_fen <= 0:
-        raise NothingToPay
     if payable_fen > MAX_FEN:
         raise OrderTooLarge
 
@@ -189,59 +231,8 @@ def _spend_cart_selection(user: Any) -> dict[int, int]:
     return {sku_id: quantity for _row_id, sku_id, quantity in rows}
 
 
-def _own_address(user: Any, address_id: int) -> Address:
-    address = Address.objects.for_customer(user).filter(pk=address_id).first()
-    if address is None:
-        raise NotFound(_("There is no such address."))
-    return address
-
-
-def _address_columns(address: Address) -> dict[str, str]:
-    copied = ["recipient", "phone", "province", "city", "district", "detail", "region_code"]
-    return {name: getattr(address, name) for name in copied} | phone_hashes(address.phone)
-
-
-def _place(address: Address) -> freight.Place:
-    return freight.Place(address.province, address.city, address.region_code)
-
-
-def _loads(skus: Mapping[int, Sku], wanted: Mapping[int, int]) -> dict[int, freight.Load]:
-    """What each freight template of these SKUs has to carry, from one query if there is any."""
-    by_template: dict[int, list[Sku]] = {}
-    for sku in skus.values():
-        if sku.product.freight_template_id is not None:
-            by_template.setdefault(sku.product.freight_template_id, []).append(sku)
-    if not by_template:
-        return {}
-    rules = FreightRule.objects.filter(template__in=by_template).select_related("template")
-    grouped: dict[int, list[FreightRule]] = {template_id: [] for template_id in by_template}
-    for rule in rules.order_by("id"):
-        grouped[rule.template_id].append(rule)
-    return {
-        template_id: freight.Load(
-            unit=grouped[template_id][0].template.unit if grouped[template_id] else freight.FIXED,
-            rules=[_rule(rule) for rule in grouped[template_id]],
-            pieces=sum(wanted[sku.pk] for sku in carried),
-            weight_g=sum(wanted[sku.pk] * sku.weight_g for sku in carried),
-            goods_fen=sum(wanted[sku.pk] * sku.price_fen for sku in carried),
-        )
-        for template_id, carried in by_template.items()
-    }
-
-
-def _rule(rule: FreightRule) -> freight.Rule:
-    return freight.Rule(**{name: getattr(rule, name) for name in freight.Rule._fields})
-
-
-def _not_delivered(
-    loads: Mapping[int, freight.Load], skus: Mapping[int, Sku], place: freight.Place | None
-) -> list[int]:
-    """SKUs whose template does not deliver to the place."""
-    refused = {key for key, load in loads.items() if freight.freight_of(load, place) is None}
-    return sorted(pk for pk, sku in skus.items() if sku.product.freight_template_id in refused)
-
-
-def _line(order: Order, sku: Sku, quantity: int) -> OrderLine:
+def _line(order: Order, line: PricedLine, discount_fen: int) -> OrderLine:
+    sku = line.sku
     return OrderLine(
         order=order,
         sku=sku,
@@ -251,5 +242,6 @@ def _line(order: Order, sku: Sku, quantity: int) -> OrderLine:
         options=sku.options,
         picture=sku.picture.name or sku.product.cover.name,
         unit_fen=sku.price_fen,
-        quantity=quantity,
+        quantity=line.quantity,
+        discount_fen=discount_fen,
     )

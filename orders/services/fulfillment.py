@@ -1,6 +1,7 @@
 """After the money: shipping and receiving."""
 
 import logging
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -8,11 +9,19 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from miniback.core.errors import Conflict
+from miniback.core.errors import Conflict, NotFound
 from miniback.core.transactions import atomic
-from orders.models import Carrier, Order, Refund, Shipment
-from orders.services.life import OrderStatusConflict, move_order
-from orders.status import Actor, OrderStatus, RefundStatus
+from orders.models import (
+    Carrier,
+    Order,
+    OrderEventKind,
+    OrderLine,
+    Refund,
+    Shipment,
+    ShipmentLine,
+)
+from orders.services.life import OrderStatusConflict, move_order, note_event
+from orders.status import Actor, OrderStatus, RefundStatus, may_move
 
 logger = logging.getLogger(__name__)
 
@@ -24,31 +33,76 @@ class RefundOpen(Conflict):
     detail = _("Decide on the refund first; what was refunded is not shipped.")
 
 
+class TooManyToShip(Conflict):
+    code = "too_many_to_ship"
+    detail = _("There are fewer pieces left to ship.")
+
+
 @atomic
-def ship_order(order: Order, *, carrier: Carrier, tracking_number: str, user: Any) -> Shipment:
-    """Send the whole order in one parcel. Raises OrderStatusConflict unless it is paid."""
+def ship_order(
+    order: Order,
+    *,
+    carrier: Carrier,
+    tracking_number: str,
+    user: Any,
+    quantities: Mapping[int, int] | None = None,
+) -> Shipment:
+    """Send a parcel with pieces of lines (line id -> pieces), or with everything that is left (None).
+
+    Raises OrderStatusConflict unless it is paid, RefundOpen, TooManyToShip, NotFound (line).
+    """
     now = timezone.now()
     order = Order.objects.lock(order.pk)
-    _refuse_while_refunding(order)
-    move_order(
-        order,
-        OrderStatus.SHIPPED,
-        actor=Actor.STAFF,
-        now=now,
-        user=user,
-        note=f"{carrier.name} {tracking_number}",
-        shipped_at=now,
-    )
-    return Shipment.objects.create(
+    if not may_move(OrderStatus(order.status), OrderStatus.SHIPPED, Actor.STAFF):
+        raise OrderStatusConflict(status=order.status)
+    lines = {line.pk: line for line in order.lines.all()}
+    _refuse_while_refunding(order, lines.values())
+    if quantities is None:
+        quantities = {pk: line.to_ship for pk, line in lines.items() if line.to_ship}
+    if not quantities or not quantities.keys() <= lines.keys():
+        raise NotFound(_("The order has no such line."))
+    shipment = Shipment(
         order=order, carrier=carrier, tracking_number=tracking_number, shipped_at=now
     )
+    _move_shipped(order, lines, quantities, shipment, user)
+    shipment.save(force_insert=True)
+    ShipmentLine.objects.bulk_create(
+        ShipmentLine(shipment=shipment, line_id=line_id, quantity=count)
+        for line_id, count in sorted(quantities.items())
+    )
+    return shipment
 
 
-def _refuse_while_refunding(order: Order) -> None:
-    """What a customer wants back is decided before it is sent; what is refunded is not sent."""
-    refunds = Refund.objects.filter(payment__order=order, status=RefundStatus.REQUESTED)
-    left = order.lines.filter(released_quantity__lt=F("quantity"))
-    if refunds.exists() or not left.exists():
+def _move_shipped(
+    order: Order,
+    lines: Mapping[int, OrderLine],
+    quantities: Mapping[int, int],
+    shipment: Shipment,
+    user: Any,
+) -> None:
+    for line_id, count in sorted(quantities.items()):
+        left = F("quantity") - F("released_quantity") - F("shipped_quantity")
+        enough = OrderLine.objects.alias(left=left).filter(pk=line_id, left__gte=count)
+        if count < 1 or not enough.update(shipped_quantity=F("shipped_quantity") + count):
+            raise TooManyToShip(line=line_id)
+    is_last = all(line.to_ship == quantities.get(pk, 0) for pk, line in lines.items())
+    to = OrderStatus.SHIPPED if is_last else OrderStatus.PARTLY_SHIPPED
+    who: Any = {"actor": Actor.STAFF, "now": shipment.shipped_at, "user": user}
+    note = f"{shipment.carrier.name} {shipment.tracking_number}"
+    if order.status == to == OrderStatus.PARTLY_SHIPPED:
+        note_event(order, OrderEventKind.PARCEL, note=note, **who)
+    else:
+        if is_last:
+            who["shipped_at"] = shipment.shipped_at
+        move_order(order, to, note=note, **who)
+
+
+def _refuse_while_refunding(order: Order, lines: Iterable[OrderLine]) -> None:
+    """What a customer wants back unsent is decided before it is sent; what is refunded is not sent."""
+    refunds = Refund.objects.filter(
+        payment__order=order, status=RefundStatus.REQUESTED, is_shipped=False
+    )
+    if refunds.exists() or not any(line.to_ship for line in lines):
         raise RefundOpen
 
 

@@ -12,6 +12,7 @@ from miniback.platforms.wechatpay import PlatformRefund
 from orders.models import Order, Payment, Refund
 from orders.services.books import post_refund
 from orders.services.channels import wechatpay_client, wechatpay_notify_url
+from orders.services.coupons import give_back_coupon
 from orders.services.life import move_order
 from orders.status import Actor, OrderStatus, RefundStatus
 
@@ -117,6 +118,7 @@ def _cancel_if_all_is_back(order: Order, now: datetime) -> None:
     if Refund.objects.filter(payment__order=order, status__in=UNSETTLED).exists():
         return
     reason = "已全额退款"
+    give_back_coupon(order)
     move_order(
         order,
         OrderStatus.CANCELLED,

@@ -1,7 +1,7 @@
 """What the platform says of a payment, and what becomes of it: paid, refunded, closed."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError
@@ -129,6 +129,15 @@ def _apply_payment(payment_id: int, order_id: int, trade: Trade) -> None:
     else:
         logger.warning("payment %s came too late or twice; it is refunded", payment.number)
         refund_payment(payment, reason="订单已关闭或重复支付，自动退款", now=now)
+
+
+def settle_free_order(order: Order, *, now: datetime) -> None:
+    """An order that costs nothing is paid, without a platform. Call it under the order's lock."""
+    if order.payable_fen:
+        raise AssertionError(f"{order} costs something")
+    move_order(order, OrderStatus.PAID, actor=Actor.JOB, now=now, paid_at=now)
+    post_sale(order, now=now)
+    _count_sales(order)
 
 
 def _count_sales(order: Order) -> None:

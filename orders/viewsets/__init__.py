@@ -2,6 +2,7 @@
 
 from orders.viewsets.callbacks import WeChatPayCallback
 from orders.viewsets.cart import CartLineViewSet, CartViewSet
+from orders.viewsets.coupons import CouponViewSet
 from orders.viewsets.orders import OrderViewSet
 from orders.viewsets.payments import PaymentViewSet
 from orders.viewsets.refunds import RefundViewSet
@@ -9,6 +10,7 @@ from orders.viewsets.refunds import RefundViewSet
 __all__ = [
     "CartLineViewSet",
     "CartViewSet",
+    "CouponViewSet",
     "OrderViewSet",
     "PaymentViewSet",
     "RefundViewSet",

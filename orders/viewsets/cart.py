@@ -27,7 +27,7 @@ class CartViewSet(GenericViewSet):
     @describe("Read my cart", answers={200: CartSerializer})
     def retrieve(self, request: Request) -> Response:
         """Prices are today's; a line that cannot be bought says why in `problem`."""
-        lines = list(CartLine.objects.for_customer(request.user).with_sku().order_by("-id"))
+        lines = cart.read_cart(request.user)
         goods_fen = sum(
             line.sku.price_fen * line.quantity
             for line in lines

@@ -14,7 +14,7 @@ from rest_framework.viewsets import GenericViewSet
 from catalog.services import OutOfStock
 from miniback.core.errors import KeyMismatch, NotFound, PlatformUnavailable
 from miniback.core.idempotency import run_once
-from miniback.core.schema import describe, path_id
+from miniback.core.schema import describe
 from orders.models import Order, OrderEvent, OrderEventKind, OrderLine, Shipment
 from orders.models.order import OrderQuerySet
 from orders.serializers import (
@@ -28,16 +28,14 @@ from orders.serializers import (
     PayRequestSerializer,
     QuoteInput,
     QuoteSerializer,
-    RefundDetailSerializer,
-    RefundInput,
 )
-from orders.services import after_sales, cart, checkout, payment
+from orders.services import cart, checkout, payment
 from orders.services.cancellation import cancel_order
 from orders.services.fulfillment import confirm_receipt, hide_order
 from orders.services.life import OrderStatusConflict
 from orders.status import Actor, OrderStatus
+from orders.viewsets.after_sales import NUMBER, AfterSalesActions
 
-NUMBER = path_id("number", text=True)
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,
@@ -47,7 +45,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 )
 
 
-class OrderViewSet(GenericViewSet):
+class OrderViewSet(AfterSalesActions, GenericViewSet):
     serializer_class = OrderSerializer
     queryset = Order.objects.none()
     lookup_field = "number"
@@ -76,6 +74,7 @@ class OrderViewSet(GenericViewSet):
             request.user,
             quantities=form.validated_data["quantities"],
             address_id=form.validated_data["address"],
+            coupon_id=form.validated_data["coupon"],
         )
         return Response(QuoteSerializer(quoted).data)
 
@@ -90,7 +89,8 @@ class OrderViewSet(GenericViewSet):
             checkout.NotDelivered,
             checkout.CartEmpty,
             checkout.OrderTooLarge,
-            checkout.NothingToPay,
+            checkout.OverLimit,
+            checkout.CouponNotUsable,
             NotFound,
             KeyMismatch,
         ],
@@ -98,7 +98,7 @@ class OrderViewSet(GenericViewSet):
         parameters=[IDEMPOTENCY_KEY],
     )
     def create(self, request: Request) -> Response:
-        """Takes the stock and holds it until `pay_before`.
+        """Takes the stock and holds it until `pay_before`; an order that costs nothing is paid at once.
 
         Repeat a request whose answer was lost with the same `Idempotency-Key`: 200 with the order
         that was placed. `payable_fen` is what the customer saw; if it is no longer true, 409
@@ -115,6 +115,7 @@ class OrderViewSet(GenericViewSet):
                 request.user,
                 quantities=wanted["quantities"],
                 address_id=wanted["address"],
+                coupon_id=wanted["coupon"],
                 payable_fen=wanted["payable_fen"],
                 note=wanted["note"],
             ),
@@ -208,7 +209,7 @@ class OrderViewSet(GenericViewSet):
     )
     @action(methods=["post"], detail=True)
     def cancel(self, request: Request, number: str) -> Response:
-        """Only while it waits for payment. Money that arrives nevertheless goes back by itself."""
+        """While nothing was paid for it. Money that arrives nevertheless goes back by itself."""
         form = CancelInput(data=request.data)
         form.is_valid(raise_exception=True)
         order = cancel_order(
@@ -231,38 +232,6 @@ class OrderViewSet(GenericViewSet):
         order = confirm_receipt(self.get_object(), actor=Actor.CUSTOMER, user=request.user)
         return self._answer(order)
 
-    @describe(
-        "Ask for a refund",
-        request=RefundInput,
-        answers={201: RefundDetailSerializer},
-        errors=[
-            NotFound,
-            OrderStatusConflict,
-            after_sales.OverRefund,
-            after_sales.RefundWindowOver,
-        ],
-        sends={
-            "lines": [{"line": 31, "quantity": 1}],
-            "kind": "refund_only",
-            "reason": "不想要了",
-            "images": [],
-        },
-        parameters=[NUMBER],
-    )
-    @action(methods=["post"], detail=True)
-    def refunds(self, request: Request, number: str) -> Response:
-        """For pieces of lines, as often as pieces are left; staff decide.
-
-        `refund_only` before shipment or without sending back, `return` to send the goods back.
-        """
-        form = RefundInput(data=request.data)
-        form.is_valid(raise_exception=True)
-        wanted = dict(form.validated_data)
-        refund = after_sales.request_refund(
-            self.get_object(), quantities=wanted.pop("lines"), **wanted
-        )
-        return Response(RefundDetailSerializer(refund).data, status=status.HTTP_201_CREATED)
-
     def _answer(self, order: Order, code: int = status.HTTP_200_OK) -> Response:
         return Response(OrderSerializer(self._whole().get(pk=order.pk)).data, status=code)
 
@@ -274,7 +243,10 @@ class OrderViewSet(GenericViewSet):
             Prefetch(
                 "events", OrderEvent.objects.filter(kind=OrderEventKind.STATUS).order_by("id")
             ),
-            Prefetch("shipments", Shipment.objects.select_related("carrier").order_by("id")),
+            Prefetch(
+                "shipments",
+                Shipment.objects.select_related("carrier").prefetch_related("lines").order_by("id"),
+            ),
             "payments__refunds",
         )
 

@@ -37,10 +37,13 @@ class Deal(NamedTuple):
         return Sku.objects.get(pk=self.sku.pk).stock
 
 
-def place(api: Api, sku: Sku, *, quantity: int = 2, key: str = "key-00000001") -> str:
+def place(
+    api: Api, sku: Sku, *, quantity: int = 2, key: str = "key-00000001", off: int = 0, **more: Any
+) -> str:
     address = api.get("addresses/").json()["results"][0]["id"]
     lines = [{"sku": sku.pk, "quantity": quantity}]
-    answer = api.place(key, lines=lines, address=address, payable_fen=sku.price_fen * quantity)
+    payable = sku.price_fen * quantity - off
+    answer = api.place(key, lines=lines, address=address, payable_fen=payable, **more)
     assert answer.status_code == 201, answer.content
     return answer.json()["number"]
 

@@ -148,5 +148,5 @@ def test_queries_of_a_quote_with_freight(
     wanted = [
         line for _ in range(count) for line in lines(make_sku(product=Product.objects.get()), 1)
     ]
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(6):
         api.post("orders/quote/", {"lines": wanted, "address": address})

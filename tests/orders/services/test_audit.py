@@ -12,7 +12,7 @@ from catalog.models import Sku
 from miniback.core import outbox
 from orders.models import LedgerEntry, Order, Payment, Refund
 from orders.services.audit import RULES, audit
-from tests.factories import make_order
+from tests.factories import make_claim, make_order
 from tests.notices import headers, message, transaction
 from tests.orders.conftest import Deal, place
 from tests.orders.services.test_payment import settle_refunds
@@ -45,7 +45,7 @@ def sql(statement: str, *, unchecked: bool = False) -> None:
 
 @pytest.fixture
 def lived(deal: Deal) -> Deal:
-    """A paid order; a cancelled one whose money came late and went back; an open one."""
+    """A paid order; a cancelled one whose money came late and went back; an open one with a coupon."""
     late = place(deal.api, deal.sku, quantity=1, key="key-00000002")
     asked = deal.api.post(f"orders/{late}/pay/", {"channel": "wechat"}).json()
     deal.api.post(f"orders/{late}/cancel/")
@@ -57,7 +57,8 @@ def lived(deal: Deal) -> Deal:
             headers=headers(deal.sandbox, body),
         )  # fmt: skip
         assert answer.status_code == 204
-    place(deal.api, deal.sku, quantity=1, key="key-00000003")
+    coupon = make_claim(deal.user, off=100).pk
+    place(deal.api, deal.sku, quantity=1, key="key-00000003", off=100, coupon=coupon)
     # The sandbox never saw this money: say of the refund what it would have said.
     refund = Refund.objects.get()
     Refund.objects.filter(pk=refund.pk).update(due_at=None)
@@ -103,7 +104,7 @@ def test_people_read_it(lived: Deal, capsys: Any) -> None:
 OLD = "'2020-01-01 00:00:00'"
 BREAKS = {
     "I2": "UPDATE orders_orderline SET unit_fen = unit_fen + 1",
-    "I3": "UPDATE orders_orderline SET discount_fen = 1",
+    "I3": "UPDATE orders_orderline SET discount_fen = 1 WHERE order_id = {paid}",
     "I5": "DELETE FROM orders_orderline WHERE order_id = {open}",
     "I6": "UPDATE orders_orderevent SET from_status = 'shipped' WHERE to_status = 'paid'",
     "I7": "UPDATE catalog_sku SET stock = stock - 1",
@@ -120,6 +121,8 @@ BREAKS = {
     "I21": "UPDATE orders_ledgerentry SET amount_fen = amount_fen + 1 WHERE account = 'goods'",
     "I23": "UPDATE orders_refund SET status = 'succeeded'",
     "I24": "UPDATE orders_ledgertransaction SET event_key = 'x' WHERE event_key LIKE 'sale:%'",
+    "I25": "UPDATE orders_claimedcoupon SET used_at = NULL",
+    "parcels": "UPDATE orders_orderline SET shipped_quantity = 1 WHERE order_id = {paid}",
     "I26": "UPDATE orders_notice SET outcome = 'new', received_at = " + OLD,
 }
 # One row cannot be broken without a second rule noticing: these go along.
@@ -171,6 +174,18 @@ def test_payments_that_nobody_settles(lived: Deal) -> None:
     sql(f"UPDATE orders_payment SET created_at = {OLD} WHERE status = 'created'")
     sql(f"UPDATE orders_order SET pay_before = {OLD} WHERE status = 'pending_payment'")
     assert {failure["rule"] for failure in run()[1]["failures"]} == {"I15", "I16"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE orders_coupon SET claimed_count = claimed_count + 1",
+        "UPDATE orders_order SET claimed_coupon_id = NULL WHERE status = 'pending_payment'",
+    ],
+)
+def test_coupons_that_do_not_add_up(lived: Deal, statement: str) -> None:
+    """I25, the other halves."""
+    breaks("I25", statement)
 
 
 def test_messages_that_nobody_sends(lived: Deal) -> None:

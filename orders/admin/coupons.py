@@ -1,0 +1,142 @@
+"""The coupons desk: offers, and what customers hold of them."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Customer
+from miniback.core.admin import FactsOnly
+from miniback.core.errors import DomainError
+from orders.models import ClaimedCoupon, Coupon
+from orders.services.coupons import give_coupon
+
+# What customers hold keeps its promise; the rest may change.
+CHANGEABLE = {"name", "quota", "is_active"}
+
+
+class CouponForm(forms.ModelForm):
+    class Meta:
+        model = Coupon
+        fields = [
+            "name",
+            "kind",
+            "threshold_fen",
+            "amount_fen",
+            "percent_off",
+            "max_discount_fen",
+            "scope",
+            "categories",
+            "brands",
+            "products",
+            "source",
+            "code",
+            "quota",
+            "per_customer",
+            "starts_on",
+            "ends_on",
+            "valid_days",
+            "is_active",
+        ]
+
+    def clean_code(self) -> str | None:
+        # An empty one would be unique only once.
+        return self.cleaned_data["code"] or None
+
+    def clean_quota(self) -> int | None:
+        quota: int | None = self.cleaned_data["quota"]
+        if quota is not None and quota < self.instance.claimed_count:
+            raise forms.ValidationError(_("More than that were claimed already."))
+        return quota
+
+
+@admin.register(Coupon)
+class CouponAdmin(admin.ModelAdmin):
+    form = CouponForm
+    list_display = [
+        "name",
+        "kind",
+        "scope",
+        "source",
+        "claimed_count",
+        "quota",
+        "ends_on",
+        "is_active",
+    ]
+    list_filter = ["is_active", "kind", "source"]
+    search_fields = ["name", "code"]
+    autocomplete_fields = ["categories", "brands", "products"]
+    ordering = ["-id"]
+    show_full_result_count = False
+    fieldsets = (
+        (None, {"fields": ["name", "is_active"]}),
+        (
+            _("what it takes off"),
+            {"fields": ["kind", "amount_fen", "percent_off", "max_discount_fen", "threshold_fen"]},
+        ),
+        (_("for"), {"fields": ["scope", "categories", "brands", "products"]}),
+        (
+            _("how it is got"),
+            {"fields": ["source", "code", "quota", "claimed_count", "per_customer"]},
+        ),
+        (_("when"), {"fields": ["starts_on", "ends_on", "valid_days"]}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Coupon | None = None) -> list[str]:
+        if obj is None or not obj.claimed_count:
+            return ["claimed_count"]
+        return [name for name in CouponForm.Meta.fields if name not in CHANGEABLE] + [
+            "claimed_count"
+        ]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Coupon | None = None) -> bool:
+        """One that nobody has may go; another is made inactive."""
+        may = super().has_delete_permission(request, obj)
+        return may and (obj is None or not obj.claimed_count)
+
+
+class GiveForm(forms.ModelForm):
+    class Meta:
+        model = ClaimedCoupon
+        fields = ["coupon", "user"]
+
+
+@admin.register(ClaimedCoupon)
+class ClaimedCouponAdmin(FactsOnly, admin.ModelAdmin):
+    """Adding one gives it, through the service; nothing else is changed by hand."""
+
+    form = GiveForm
+    list_display = ["coupon", "user", "claimed_at", "valid_from", "valid_until", "used_at"]
+    list_filter = [("used_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["coupon", "user"]
+    search_fields: ClassVar[Any] = ["coupon__name", "user__nickname"]
+    autocomplete_fields = ["coupon"]
+    raw_id_fields = ["user"]
+    ordering = ["-id"]
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("orders.add_claimedcoupon")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "user":
+            kwargs["queryset"] = Customer.objects.all()
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        given = give_coupon(obj.coupon, obj.user)
+        obj.pk = given.pk
+        obj.refresh_from_db()
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """A refusal says why, and nothing is given."""
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except DomainError as error:
+            self.message_user(request, str(error.detail), messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:orders_claimedcoupon_changelist"))
