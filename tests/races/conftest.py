@@ -1,6 +1,8 @@
 """Real server processes on the test's own database, the jobs beside them, and many customers."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,8 +15,9 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import requests
 from django.conf import settings
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
-from tests.factories import ADDRESS
+from tests.factories import ADDRESS, make_staff
 from tests.sandbox_process import ROOT, SandboxProcess, free_pair, until
 
 T = TypeVar("T")
@@ -49,7 +52,15 @@ class Shop:
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         arguments = [sys.executable, "manage.py", *command]
-        return subprocess.Popen(arguments, cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log)
+        # A session of its own: whatever it has started can be ended with it.
+        return subprocess.Popen(
+            arguments,
+            cwd=ROOT,
+            env=self.env,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
 
     def is_ready(self) -> bool:
         try:
@@ -61,7 +72,13 @@ class Shop:
         for process in self.processes:
             process.terminate()
         for process in self.processes:
-            process.wait(20)
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                pass
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         self.log.close()
 
 
@@ -85,12 +102,42 @@ class Buyer:
         )
 
     def settle(self) -> "Buyer":
+        """Have an address."""
         self.address = self.call("POST", "addresses/", ADDRESS).json()["id"]
         return self
 
     def place(self, key: str, payable_fen: int, **what: Any) -> requests.Response:
         body = {"address": self.address, "payable_fen": payable_fen, **what}
         return self.call("POST", "orders/", body, **{"Idempotency-Key": key})
+
+
+class Clerk:
+    """A member of staff in the back office, over HTTP."""
+
+    def __init__(self, shop: Shop, username: str) -> None:
+        staff = make_staff(username=username)
+        # The shop does not know the tests' fast hashes.
+        staff.password = PBKDF2PasswordHasher().encode("password", "salt", iterations=1)
+        staff.save(update_fields=["password"])
+        self.url = f"{shop.url}/admin/"
+        self.http = requests.Session()
+        self.http.trust_env = False
+        answer = self.post("login/", username=username, password="password")
+        assert "sessionid" in self.http.cookies, answer.text
+
+    def post(self, path: str, **form: Any) -> requests.Response:
+        """Fill in the form of a page and send it."""
+        self.http.get(self.url + path, timeout=60)
+        form["csrfmiddlewaretoken"] = self.http.cookies["csrftoken"]
+        return self.http.post(self.url + path, data=form, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def static_files() -> None:
+    """The back office of a shop without DEBUG asks for its manifest."""
+    command = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "miniback.settings"}
+    subprocess.run(command, cwd=ROOT, env=env, check=True)
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +155,7 @@ def platform(race_sandbox: SandboxProcess) -> SandboxProcess:
 
 @pytest.fixture
 def open_shop(
-    transactional_db: None, platform: SandboxProcess, tmp_path: Path
+    transactional_db: None, static_files: None, platform: SandboxProcess, tmp_path: Path
 ) -> Iterator[Callable[..., Shop]]:
     opened: list[Shop] = []
 

@@ -3,39 +3,26 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.models import User
 from catalog.models import Sku, StockMovement
 from miniback.core.models import JobLease
-from orders.models import Order, OrderLine, Payment, Refund
-from orders.services.audit import audit
+from orders.models import Order, Payment, Refund
 from tests.factories import make_product, make_sku
 from tests.races.conftest import Buyer, Shop, in_turns, together
+from tests.races.crowd import OpenShop, assert_stock_adds_up, buyers, report, sold
 from tests.sandbox_process import SandboxProcess, until
 
 pytestmark = pytest.mark.races
 
-OpenShop = Callable[..., Shop]
 PAIRS = 500
-
-
-def report(**figures: Any) -> None:
-    """Shown with -s, and by pytest's -rP."""
-    print(connection.vendor, figures)  # noqa: T201
-
-
-def buyers(shop: Shop, platform: SandboxProcess, count: int) -> list[Buyer]:
-    made = in_turns([partial(Buyer, shop, platform, f"o-{n}") for n in range(count)])
-    return in_turns([buyer.settle for buyer in made])
 
 
 def rush(crowd: list[Buyer], sku: Sku, quantities: list[int]) -> tuple[Counter[int], list[float]]:
@@ -53,21 +40,6 @@ def rush(crowd: list[Buyer], sku: Sku, quantities: list[int]) -> tuple[Counter[i
     return Counter(status for status, _s in answers), sorted(
         seconds for _status, seconds in answers
     )
-
-
-def sold(sku: Sku) -> int:
-    return OrderLine.objects.filter(sku=sku).aggregate(sum=Sum("quantity"))["sum"] or 0
-
-
-def assert_stock_adds_up() -> None:
-    """T26: every SKU's book is its stock, and what left it is in orders that live."""
-    for sku in Sku.objects.annotate(booked=Sum("movements__delta")):
-        assert sku.booked == sku.stock >= 0
-    assert [failure for _rule, failure in audit() if failure] == []
-    alive = OrderLine.objects.exclude(order__status="cancelled")
-    taken = alive.aggregate(sum=Sum("quantity"))["sum"] or 0
-    first = StockMovement.objects.filter(kind="initial").aggregate(sum=Sum("delta"))["sum"]
-    assert first - taken == Sku.objects.aggregate(sum=Sum("stock"))["sum"]
 
 
 def test_200_buyers_of_50_pieces(open_shop: OpenShop, platform: SandboxProcess) -> None:
