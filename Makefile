@@ -8,7 +8,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 WORKERS ?= 2
 
-.PHONY: run serve test test-all test-races test-judges test-browser lint check lock messages bench clean
+.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -44,7 +44,7 @@ test-all: .venv/dev.installed .venv/production.installed .venv/browser.installed
 	$(BIN)/pytest -n auto -q
 	DATABASE_URL=$(MARIADB_URL) $(BIN)/pytest -n auto -q
 	DATABASE_URL=$(POSTGRES_URL) $(BIN)/pytest -n auto -q
-	$(MAKE) test-races test-judges test-browser
+	$(MAKE) test-races test-judges test-mutants test-browser
 
 test-races: .venv/dev.installed .venv/production.installed
 	$(BIN)/pytest -q -m races tests/races
@@ -53,6 +53,9 @@ test-races: .venv/dev.installed .venv/production.installed
 
 test-judges: .venv/dev.installed
 	$(BIN)/pytest -q -m judges
+
+test-mutants: .venv/dev.installed
+	$(PY) -m tests.mutants
 
 test-browser: .venv/browser.installed
 	$(BIN)/pytest -q -m browser

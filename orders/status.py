@@ -96,6 +96,8 @@ REFUND_MOVES: Final[dict[tuple[RefundStatus, RefundStatus], frozenset[Actor]]] =
     (_R.FAILED, _R.SUCCEEDED): frozenset({_A.PLATFORM}),
 }
 
+# Staff have agreed: the money is the customer's, wherever it is.
+AGREED: Final = (_R.APPROVED, _R.PROCESSING, _R.SUCCEEDED, _R.FAILED)
 # What counts against the rest that can still be refunded.
 NOT_CLAIMING: Final = (_R.REJECTED, _R.WITHDRAWN)
 

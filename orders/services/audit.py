@@ -276,11 +276,16 @@ def moments(now: datetime) -> dict[str, Any]:
 
 def audit() -> Iterator[tuple[Rule, Failure | None]]:
     """Try every rule on one snapshot, read-only, and yield what each found."""
-    parameters = moments(timezone.now())
     with read_snapshot() as cursor:
-        for rule in RULES:
-            # Also without parameters a "%%" must become "%".
-            cursor.execute(rule.sql, parameters)
-            rows = cursor.fetchmany(SHOWN)
-            columns = [column[0] for column in cursor.description]
-            yield rule, Failure(rule, columns, rows) if rows else None
+        yield from try_rules(cursor)
+
+
+def try_rules(cursor: Any) -> Iterator[tuple[Rule, Failure | None]]:
+    """Try every rule on whatever ``cursor`` sees."""
+    parameters = moments(timezone.now())
+    for rule in RULES:
+        # Also without parameters a "%%" must become "%".
+        cursor.execute(rule.sql, parameters)
+        rows = cursor.fetchmany(SHOWN)
+        columns = [column[0] for column in cursor.description]
+        yield rule, Failure(rule, columns, rows) if rows else None

@@ -3,9 +3,20 @@
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import Sum
 from django.utils import timezone
 
-from orders.models import Account, LedgerEntry, LedgerTransaction, Order, Payment, Refund
+from orders.models import (
+    Account,
+    LedgerEntry,
+    LedgerTransaction,
+    Order,
+    OrderLine,
+    Payment,
+    Refund,
+    RefundLine,
+)
+from orders.status import AGREED
 
 
 def post_sale(order: Order, *, now: datetime) -> None:
@@ -51,12 +62,16 @@ def post_payment(payment: Payment, *, is_applied: bool, now: datetime) -> None:
 def post_refund_due(refund: Refund, *, now: datetime) -> None:
     """Staff have agreed: what was sold and charged is owed back, with its share of the discount.
 
+    The share grows with what is back in all, so that the last refund of a line takes the rest.
     Reads ``payment.order``: load it with the refund.
     """
     goods = coupons = 0
-    for part in refund.lines.select_related("line"):
+    parts = list(refund.lines.select_related("line"))
+    before = _owed_before(refund, [part.line_id for part in parts])
+    for part in parts:
         line, amount = part.line, int(part.amount_fen)
-        share = int(line.discount_fen) * amount // line.payable_fen if line.payable_fen else 0
+        back = before.get(line.pk, 0)
+        share = _discount_of(line, back + amount) - _discount_of(line, back)
         goods, coupons = goods + amount + share, coupons - share
     order = refund.payment.order
     freight = int(refund.freight_fen)
@@ -74,6 +89,18 @@ def post_refund_due(refund: Refund, *, now: datetime) -> None:
             Account.CUSTOMER_REFUNDS: -refund.amount_fen,
         },
     )
+
+
+def _discount_of(line: OrderLine, paid_fen: int) -> int:
+    """The part of a line's discount that belongs to a part of what was paid for it."""
+    return int(line.discount_fen) * paid_fen // line.payable_fen if line.payable_fen else 0
+
+
+def _owed_before(refund: Refund, line_ids: list[int]) -> dict[int, int]:
+    """What earlier refunds that were agreed to owe of lines: line id -> fen."""
+    earlier = RefundLine.objects.filter(line__in=line_ids, refund__status__in=AGREED)
+    sums = earlier.exclude(refund=refund).values_list("line_id").annotate(Sum("amount_fen"))
+    return {line_id: int(fen) for line_id, fen in sums}
 
 
 def post_refund(refund: Refund, *, now: datetime) -> None:

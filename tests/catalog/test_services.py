@@ -1,5 +1,9 @@
+import re
+from typing import Any
+
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from catalog.models import Product, Sku, StockMovement
 from catalog.services import (
@@ -33,6 +37,18 @@ def test_taking_is_all_or_nothing() -> None:
     assert caught.value.extra == {"sku": few.pk}
     assert (stock(many), stock(few)) == (10, 1)
     assert booked(many) == 10
+
+
+@pytest.mark.parametrize("act", [take_stock, give_back_stock])
+def test_skus_are_locked_in_one_order(act: Any) -> None:
+    """C4: whatever order the cart has, so that two orders cannot wait for each other."""
+    product = make_product()
+    skus = [make_sku(product=product, stock=10).pk for _ in range(3)]
+    with CaptureQueriesContext(connection) as captured:
+        act({skus[2]: 1, skus[0]: 1, skus[1]: 1}, reference="O1")
+    updates = [q["sql"] for q in captured if q["sql"].startswith("UPDATE") and "sku" in q["sql"]]
+    locked = [pk for sql in updates for pk in skus if re.search(rf"id[`\"]? = {pk}\b", sql)]
+    assert locked == sorted(skus)
 
 
 def test_taking_and_giving_back_are_in_the_book() -> None:

@@ -103,3 +103,14 @@ def test_a_message_that_fails_is_kept_and_tried_later(time_machine: Any) -> None
     time_machine.move_to(timezone.now() + timedelta(seconds=16))
     outbox.deliver({"greet": seen.append})
     assert seen == [{}]
+
+
+def test_what_another_has_claimed_is_left_alone() -> None:
+    """F6: both have seen the row, one has it."""
+    for name in ("one", "two"):
+        JobLease.objects.create(name=name, due_at=timezone.now())
+    first, second = (JobLease.objects.claim(lease=timedelta(minutes=1)) for _ in range(2))
+    assert next(first).name == "one"
+    assert next(second).name == "two"
+    assert list(first) == []
+    assert list(second) == []

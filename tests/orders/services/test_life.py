@@ -1,13 +1,14 @@
 """Cancelling, shipping, receiving."""
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import User
 from catalog.models import Sku, StockMovement
 from orders.models import Carrier, Order, OrderEvent
 from orders.services.cancellation import cancel_order
 from orders.services.fulfillment import confirm_receipt, ship_order
-from orders.services.life import OrderStatusConflict
+from orders.services.life import OrderStatusConflict, move_order
 from orders.status import Actor, OrderStatus
 from tests.conftest import Api
 from tests.factories import make_order, make_sku, make_staff
@@ -95,3 +96,13 @@ def test_fifty_cancels_at_once() -> None:
 def test_events_know_the_person(api: Api, order: Order, customer: User) -> None:
     api.post(f"orders/{order.number}/cancel/")
     assert set(OrderEvent.objects.values_list("actor", "user")) == {("customer", customer.pk)}
+
+
+def test_a_status_that_changed_meanwhile_is_not_overwritten(order: Order) -> None:
+    """The condition is in the UPDATE: on SQLite no lock would save it."""
+    stale = Order.objects.get(pk=order.pk)
+    Order.objects.update(status=S.CANCELLED)
+    with pytest.raises(OrderStatusConflict):
+        move_order(stale, S.PAID, actor=Actor.PLATFORM, now=timezone.now())
+    assert Order.objects.get().status == S.CANCELLED
+    assert OrderEvent.objects.count() == 1

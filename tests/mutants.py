@@ -1,0 +1,202 @@
+"""Faults made by hand, one at a time; for each a named test must fail: `make test-mutants`.
+
+A suite that stays green with its guard taken out proves nothing. Each mutant is one replacement in
+a copy of the tree; what it replaces must stand there exactly once, so that a change of the code
+brings its mutant along.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from queue import Queue
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+AT_ONCE = 2
+
+
+class Mutant(NamedTuple):
+    name: str
+    path: str
+    old: str
+    new: str
+    test: str
+
+
+CATALOG, ORDERS = "catalog/services.py", "orders/services"
+T_CATALOG, T_ORDERS = "tests/catalog/test_services.py", "tests/orders/services"
+
+MUTANTS = (
+    # Stock
+    Mutant("stock is taken without looking", CATALOG, "id=sku_id, stock__gte=quantity", "id=sku_id",
+           f"{T_CATALOG}::test_taking_is_all_or_nothing"),
+    Mutant("SKUs in the order of the cart", CATALOG,
+           "for sku_id, quantity in sorted(quantities.items()):\n        enough", "for sku_id, quantity in quantities.items():\n        enough",
+           f"{T_CATALOG}::test_skus_are_locked_in_one_order"),
+    Mutant("stock comes back as often as one asks", CATALOG,
+           'event_key=":".join(filter(None, [kind, reference, occasion, str(sku_id)]))', "event_key=secrets.token_hex(16)",
+           f"{T_CATALOG}::test_stock_is_given_back_once"),
+    Mutant("stock is sold and not booked", CATALOG,
+           "    _record(StockMovementKind.RESERVE, {i: -n for i, n in quantities.items()}, reference)\n", "",
+           f"{T_CATALOG}::test_taking_and_giving_back_are_in_the_book"),
+    # Placing an order
+    Mutant("the customer's price is believed", f"{ORDERS}/checkout.py", "if payable_fen != seen_fen:", "if False:",
+           f"{T_ORDERS}/test_checkout.py::test_the_customer_pays_what_he_saw_or_nothing"),
+    Mutant("any address will do", f"{ORDERS}/delivery.py", "Address.objects.for_customer(user).filter(pk=address_id)",
+           "Address.objects.filter(pk=address_id)",
+           f"{T_ORDERS}/test_checkout.py::test_the_address_must_be_ones_own"),
+    Mutant("a key stands for any body", "miniback/core/idempotency.py", "if row.request_hash != request_hash:", "if False:",
+           "tests/core/test_idempotency.py::test_another_body_is_a_mismatch"),
+    Mutant("a key is kept outside the transaction", "miniback/core/idempotency.py",
+           "with transaction.atomic(durable=True):", "if True:",
+           "tests/core/test_idempotency.py::test_a_refusal_leaves_the_key_free"),
+    Mutant("the cart is not spent", f"{ORDERS}/checkout.py",
+           "    spent, _by_model = CartLine.objects.filter(id__in=[row_id for row_id, *_rest in rows]).delete()\n", "    spent = len(rows)\n",
+           f"{T_ORDERS}/test_checkout.py::test_a_cart_is_spent_once"),
+    Mutant("no purchase limit", f"{ORDERS}/checkout.py", "    refuse_over_limit(user, lines)\n", "",
+           f"{T_ORDERS}/test_limits.py::test_a_limit_counts_every_size_and_every_order"),
+    Mutant("the remainder of a discount is lost", "orders/pricing.py",
+           "    for index in by_remainder[: amount_fen - sum(parts)]:\n        parts[index] += 1\n", "",
+           "tests/orders/test_pricing.py::test_the_largest_remainder_gets_the_fen"),
+    Mutant("a percentage is rounded down", "orders/pricing.py", "(base * offer.percent_off + 50) // 100", "base * offer.percent_off // 100",
+           "tests/orders/test_pricing.py::test_a_percentage_is_rounded_half_up_on_the_order"),
+    Mutant("a discount larger than the order", "orders/pricing.py", "spread(min(off, base), weights)", "spread(off, weights)",
+           "tests/orders/test_pricing.py::test_any_coupon_on_any_cart"),
+    # Coupons
+    Mutant("a coupon is used as often as one likes", f"{ORDERS}/coupons.py", "filter(pk=claimed_id, used_at=None)", "filter(pk=claimed_id)",
+           f"{T_ORDERS}/test_coupons.py::test_a_coupon_is_used_once"),
+    Mutant("anybody's coupon", f"{ORDERS}/coupons.py", "return ClaimedCoupon.objects.for_customer(user)", "return ClaimedCoupon.objects.all()",
+           f"{T_ORDERS}/test_coupons.py::test_a_coupon_of_somebody_else_is_not_there"),
+    Mutant("more coupons than there are", f"{ORDERS}/coupons.py", "if not offered.filter(left).update(", "if not offered.update(",
+           f"{T_ORDERS}/test_coupons.py::test_claiming"),
+    Mutant("any number of coupons for one", f"{ORDERS}/coupons.py", "if count >= coupon.per_customer:", "if False:",
+           f"{T_ORDERS}/test_coupons.py::test_claiming"),
+    Mutant("a cancelled order keeps its coupon", f"{ORDERS}/cancellation.py", "    give_back_coupon(order)\n", "",
+           f"{T_ORDERS}/test_coupons.py::test_cancelling_gives_the_coupon_back_once"),
+    Mutant("an expired coupon", f"{ORDERS}/coupons.py", "if now >= claimed.valid_until:", "if False:",
+           f"{T_ORDERS}/test_coupons.py::test_the_last_second_of_the_last_day"),
+    # Status
+    Mutant("a status is overwritten", f"{ORDERS}/life.py", "filter(pk=order.pk, status=start)", "filter(pk=order.pk)",
+           f"{T_ORDERS}/test_life.py::test_a_status_that_changed_meanwhile_is_not_overwritten"),
+    Mutant("anybody may do anything", "orders/status.py", "return actor in ORDER_MOVES.get((start, end), frozenset())", "return True",
+           "tests/orders/test_status.py::test_every_cell"),
+    Mutant("more is sent than was bought", f"{ORDERS}/fulfillment.py", "filter(pk=line_id, left__gte=count)", "filter(pk=line_id)",
+           f"{T_ORDERS}/test_parcels.py::test_no_more_than_there_is"),
+    Mutant("sent although it is asked back", f"{ORDERS}/fulfillment.py", "if refunds.exists() or not any(", "if not any(",
+           f"{T_ORDERS}/test_after_sales.py::test_shipping_waits_for_the_decision"),
+    # Payments
+    Mutant("any amount pays", f"{ORDERS}/settlement.py",
+           'if trade.is_paid and (trade.amount_fen, trade.currency) != (payment.amount_fen, "CNY"):', "if False:",
+           f"{T_ORDERS}/test_notices.py::test_amounts_that_are_not_ours"),
+    Mutant("another shop's payment", f"{ORDERS}/settlement.py", "if trade.app_id != client.app_id or trade.mch_id != client.mch_id:", "if False:",
+           f"{T_ORDERS}/test_payment.py::test_a_notice_that_is_not_about_our_money"),
+    Mutant("a notice counts as often as it comes", f"{ORDERS}/settlement.py", ".exclude(status=PaymentStatus.PAID)\n", "\n",
+           f"{T_ORDERS}/test_payment.py::test_a_delayed_notice_after_a_check"),
+    Mutant("paid after it was cancelled", f"{ORDERS}/settlement.py", "is_applied = order.status == OrderStatus.PENDING_PAYMENT and is_due", "is_applied = is_due",
+           f"{T_ORDERS}/test_payment.py::test_money_for_a_cancelled_order_goes_back"),
+    Mutant("late money is kept", f"{ORDERS}/settlement.py",
+           '        refund_payment(payment, reason="订单已关闭或重复支付，自动退款", now=now)\n', "        pass\n",
+           f"{T_ORDERS}/test_payment.py::test_money_for_a_cancelled_order_goes_back"),
+    Mutant("an old price still pays", f"{ORDERS}/settlement.py", "is_due = payment.amount_fen == order.payable_fen", "is_due = True",
+           f"{T_ORDERS}/test_desk.py::test_money_of_the_old_price_goes_back"),
+    Mutant("the promise to close is only a hope", f"{ORDERS}/settlement.py",
+           '        outbox.post(topic=CLOSE_PAYMENT, event_key=key, payload={"number": number})\n', "        del key\n",
+           f"{T_ORDERS}/test_payment.py::test_cancelling_closes_the_payment_at_the_platform"),
+    Mutant("an old notice is new", "miniback/platforms/wechatpay.py", "if abs(time.time() - int(timestamp)) >= MAX_SKEW_SECONDS:", "if False:",
+           f"{T_ORDERS}/test_notices.py::test_timestamps"),
+    Mutant("any signature", "miniback/platforms/wechatpay.py", "            self._public_key.verify(signature, message, PKCS1v15(), SHA256())\n", "",
+           f"{T_ORDERS}/test_notices.py::test_signatures"),
+    # Refunds
+    Mutant("another number for every try", f"{ORDERS}/refunds.py", "        number=refund.number,\n        payment_number",
+           '        number=f"{refund.number}{refund.attempts}",\n        payment_number',
+           f"{T_ORDERS}/test_payment.py::test_a_refund_is_repeated_with_its_number"),
+    Mutant("more goes back than came in", f"{ORDERS}/after_sales.py", "    if back > line.quantity:\n        raise OverRefund(line=line_id)\n", "",
+           f"{T_ORDERS}/test_after_sales.py::test_many_requests_at_once_share_what_is_there"),
+    Mutant("each refund is rounded by itself", "orders/pricing.py", "return total_fen * back // pieces - back_fen", "return total_fen // pieces",
+           "tests/orders/test_pricing.py::test_refunds_in_any_split_return_exactly_what_was_paid"),
+    Mutant("refunded and sent all the same", f"{ORDERS}/refund_decisions.py",
+           'released_quantity=F("released_quantity") + line.quantity', 'released_quantity=F("released_quantity")',
+           f"{T_ORDERS}/test_after_sales.py::test_a_part_before_shipment"),
+    Mutant("one person is two", f"{ORDERS}/refund_decisions.py", "if refund.first_approved_by_id == user.pk:", "if False:",
+           f"{T_ORDERS}/test_parcels.py::test_a_large_refund_needs_two_people"),
+    Mutant("the ledger forgets a discount", f"{ORDERS}/books.py", "goods, coupons = goods + amount + share, coupons - share", "goods += amount",
+           f"{T_ORDERS}/test_refund_amounts.py::test_a_discount_comes_back_to_the_fen"),
+    # Jobs, reviews, sessions, ownership
+    Mutant("two machines, one job", "miniback/core/models.py", "filter(pk=row.pk, due_at=row.due_at)", "filter(pk=row.pk)",
+           "tests/core/test_jobs.py::test_what_another_has_claimed_is_left_alone"),
+    Mutant("a review a minute", f"{ORDERS}/reviews.py", "filter(pk=line.pk, reviewed_at=None)", "filter(pk=line.pk)",
+           f"{T_ORDERS}/test_reviews.py::test_a_review_is_of_a_bought_line"),
+    Mutant("everybody's orders", "orders/models/order.py",
+           'def for_customer(self, user: Any) -> "OrderQuerySet":\n        return self.filter(user=user)', 'def for_customer(self, user: Any) -> "OrderQuerySet":\n        return self.all()',
+           "tests/test_ownership.py::test_a_strangers_object_is_not_found"),
+)  # fmt: skip
+
+
+def copy_tree(to: Path) -> Path:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    return to
+
+
+def passes(tree: Path, *tests: str) -> bool:
+    """Say whether these tests pass in this tree; anything but passed or failed is a mistake."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--reuse-db"]
+    # Two texts of one length within a second would look the same to a compiled file.
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    ended = subprocess.run(
+        [*command, *tests], cwd=tree, env=env, capture_output=True, text=True, check=False
+    )
+    if ended.returncode not in {0, 1}:
+        raise RuntimeError(ended.stdout + ended.stderr)
+    return ended.returncode == 0
+
+
+def survives(mutant: Mutant, trees: Queue[Path]) -> bool:
+    tree = trees.get()
+    target = tree / mutant.path
+    text = target.read_text()
+    if text.count(mutant.old) != 1:
+        raise RuntimeError(f"{mutant.name}: its text stands {text.count(mutant.old)} times")
+    try:
+        target.write_text(text.replace(mutant.old, mutant.new))
+        return passes(tree, mutant.test)
+    finally:
+        target.write_text(text)
+        trees.put(tree)
+
+
+def main() -> int:
+    alive: list[Mutant] = []
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
+        trees: Queue[Path] = Queue()
+        for number in range(AT_ONCE):
+            trees.put(copy_tree(Path(folder) / str(number)))
+        named = sorted({mutant.test for mutant in MUTANTS})
+        if not passes(Path(folder) / "0", *named):
+            sys.stdout.write("The tests fail without a mutant.\n")
+            return 1
+        for mutant, survived in zip(
+            MUTANTS, pool.map(partial(survives, trees=trees), MUTANTS), strict=True
+        ):
+            fate = "SURVIVED" if survived else "killed"
+            sys.stdout.write(f"{fate:9} {mutant.name}  ({mutant.test.rpartition('::')[2]})\n")
+            sys.stdout.flush()
+            alive += [mutant] if survived else []
+    failed, passed = len(alive), len(MUTANTS) - len(alive)
+    sys.stdout.write(f"{passed} passed, {failed} failed\n")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
