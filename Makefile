@@ -8,7 +8,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 WORKERS ?= 2
 
-.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench clean
+.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill clean
 .DEFAULT_GOAL := help
 
 help:
@@ -59,6 +59,12 @@ test-mutants: .venv/dev.installed
 
 test-browser: .venv/browser.installed
 	$(BIN)/pytest -q -m browser
+
+# Long runs, each printing its figures. DATABASE_URL picks the database; SQLite is the default.
+ORDERS ?= 3000
+SEED ?= 1
+bench-kill: .venv/dev.installed .venv/production.installed
+	$(PY) -m bench.kill --orders $(ORDERS) --seed $(SEED)
 
 lint: .venv/dev.installed
 	$(BIN)/ruff format --check .

@@ -12,8 +12,8 @@ from miniback.core.models import JobLease
 
 logger = logging.getLogger(__name__)
 
-# Longer than any run of a job: a job takes a bounded batch and comes back.
-LEASE = timedelta(minutes=10)
+# What a killed runner delays. A job that takes longer is merely run by two at once, which is safe.
+LEASE = timedelta(minutes=1)
 # No job finished for so long: nobody runs them.
 SILENCE = timedelta(minutes=2)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import requests
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
+from accounts.models import Identity, User
 from tests.factories import ADDRESS, make_staff
 from tests.sandbox_process import ROOT, SandboxProcess, free_pair, until
 
@@ -37,18 +39,20 @@ class Shop:
     """Server processes and a job runner; `application` may be the control."""
 
     def __init__(self, sandbox: SandboxProcess, log: Path, application: str, jobs: bool) -> None:
-        port = free_pair()
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = free_pair()
+        self.url = f"http://127.0.0.1:{self.port}"
         env = {**os.environ, **sandbox.env, "PUBLIC_URL": self.url, "DATABASE_URL": database_url()}
         env |= {"WORKERS": str(WORKERS), "BLOCKING_THREADS": str(THREADS), "LOG_LEVEL": "ERROR"}
         env |= {"PYTHONWARNINGS": "ignore", "DJANGO_SETTINGS_MODULE": "miniback.settings"}
         self.env, self.log = env, log.open("w")
-        self.processes = [
-            self.start("run_server", "--port", str(port), "--application", application)
-        ]
+        self.application = application
+        self.processes = [self.start_server()]
         if jobs:
             self.processes.append(self.start("run_jobs"))
         until(self.is_ready, seconds=30)
+
+    def start_server(self) -> subprocess.Popen[bytes]:
+        return self.start("run_server", "--port", str(self.port), "--application", self.application)
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         arguments = [sys.executable, "manage.py", *command]
@@ -61,6 +65,27 @@ class Shop:
             stderr=self.log,
             start_new_session=True,
         )
+
+    def kill_worker(self, chance: random.Random) -> bool:
+        """Kill one of the server's processes with -9; the server starts another."""
+        server = self.processes[0].pid
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, IndexError):
+            children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+            os.kill(int(chance.choice(children)), signal.SIGKILL)
+            return True
+        return False
+
+    def supervise(self) -> bool:
+        """Start the server again if it has ended, as systemd does; say whether it had.
+
+        granian gives up when one worker dies twice within five seconds.
+        """
+        if self.processes[0].poll() is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.processes[0].pid, signal.SIGKILL)
+        self.processes[0] = self.start_server()
+        return True
 
     def is_ready(self) -> bool:
         try:
@@ -98,6 +123,9 @@ class Buyer:
         return self.http.request(
             method, f"{self.shop.url}/api/v1/{path}", json=body, headers=headers, timeout=60
         )
+
+    def user(self) -> User:
+        return Identity.objects.get(openid=self.openid).user
 
     def settle(self) -> "Buyer":
         """Have an address."""

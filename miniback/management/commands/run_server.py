@@ -32,7 +32,8 @@ class Command(BaseCommand):
             "--log-level": "warning",
         }
         command = [sys.executable, "-m", "granian"]
-        # Without it one worker that is killed ends the server.
+        # Without it one worker that is killed ends the server. With it the server ends all the same
+        # when a worker dies twice within five seconds: run it under something that restarts it.
         command += ["--respawn-failed-workers", "--no-ws"]
         command += [str(word) for pair in flags.items() for word in pair]
         os.execv(sys.executable, [*command, options["application"]])  # noqa: S606
