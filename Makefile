@@ -8,7 +8,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 WORKERS ?= 2
 
-.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill clean
+.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-orders clean
 .DEFAULT_GOAL := help
 
 help:
@@ -65,6 +65,10 @@ ORDERS ?= 3000
 SEED ?= 1
 bench-kill: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.kill --orders $(ORDERS) --seed $(SEED)
+
+bench-orders: .venv/dev.installed .venv/production.installed
+	$(PY) -m bench.orders
+	DATABASE_URL=$(MARIADB_URL) $(PY) -m bench.orders
 
 lint: .venv/dev.installed
 	$(BIN)/ruff format --check .

@@ -11,6 +11,15 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import Session, User
 from accounts.services import read_session_id
+from miniback.core.queries import CompiledQuery
+
+# Of every request with a token.
+ALIVE = CompiledQuery(
+    lambda pk: Session.objects.select_related("user").filter(
+        pk=pk, revoked_at=None, user__is_active=True
+    ),
+    [Session._meta.pk],
+)
 
 
 class SessionTokenAuthentication(BaseAuthentication):
@@ -24,8 +33,7 @@ class SessionTokenAuthentication(BaseAuthentication):
             session_id = read_session_id(AccessToken, raw.strip().decode())
         except (TokenError, UnicodeDecodeError) as error:
             raise AuthenticationFailed from error
-        alive = Session.objects.filter(pk=session_id, revoked_at=None, user__is_active=True)
-        session = alive.select_related("user").first()
+        session = ALIVE.first(session_id)
         if session is None:
             raise AuthenticationFailed
         return session.user, session

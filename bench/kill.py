@@ -242,7 +242,7 @@ def main() -> int:
     parser.add_argument("--every", type=float, default=2.0, help="seconds between kills")
     options = parser.parse_args()
     with stage() as (sandbox, folder):
-        shop = Shop(sandbox, folder / "server.log", "miniback.wsgi:application", jobs=True)
+        shop = Shop(sandbox, folder / "server.log", jobs=True)
         try:
             result = kill_run(shop, sandbox, **vars(options))
         finally:

@@ -2,9 +2,11 @@
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import nh3
+from django.db import connection
 from django.db.models import F, Min
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from catalog.models import Product, Review, Sku, StockMovement, StockMovementKind
 from miniback.core.errors import Conflict, InvalidFields
 from miniback.core.models import UploadPurpose
+from miniback.core.queries import CompiledQuery, insert
 from miniback.core.transactions import atomic
 from miniback.core.uploads import refuse_foreign_uploads
 
@@ -21,6 +24,16 @@ MAX_STOCK = 1_000_000_000
 class OutOfStock(Conflict):
     code = "out_of_stock"
     detail = _("Out of stock.")
+
+
+# The ORM's own words, written out: it is the hottest statement of the shop.
+TAKE = "UPDATE catalog_sku SET stock = stock - %s WHERE id = %s AND stock >= %s"
+
+
+@cache
+def _with_product(count: int) -> CompiledQuery[Sku]:
+    build = Sku.objects.select_related("product").filter
+    return CompiledQuery(lambda *ids: build(pk__in=ids), [Sku._meta.pk] * count)
 
 
 @atomic
@@ -33,11 +46,12 @@ def take_stock(quantities: Mapping[int, int], *, reference: str) -> dict[int, Sk
     way round deadlocks on a hot SKU.
     """
     # Ascending id: two checkouts that share SKUs cannot deadlock.
-    for sku_id, quantity in sorted(quantities.items()):
-        enough = Sku.objects.filter(id=sku_id, stock__gte=quantity)
-        if not enough.update(stock=F("stock") - quantity):
-            raise OutOfStock(sku=sku_id)
-    skus = Sku.objects.select_related("product").in_bulk(quantities)
+    with connection.cursor() as cursor:
+        for sku_id, quantity in sorted(quantities.items()):
+            cursor.execute(TAKE, [quantity, sku_id, quantity])
+            if cursor.rowcount != 1:
+                raise OutOfStock(sku=sku_id)
+    skus = {sku.pk: sku for sku in _with_product(len(quantities)).all(*quantities)}
     _record(StockMovementKind.RESERVE, {i: -n for i, n in quantities.items()}, reference)
     refresh_availability(sku.product_id for sku in skus.values() if sku.stock == 0)
     return skus
@@ -90,16 +104,18 @@ def _record(
     occasion: str = "",
     note: str = "",
 ) -> None:
-    StockMovement.objects.bulk_create(
-        StockMovement(
-            sku_id=sku_id,
-            kind=kind,
-            delta=delta,
-            reference=reference,
-            event_key=":".join(filter(None, [kind, reference, occasion, str(sku_id)])),
-            note=note,
+    insert(
+        *(
+            StockMovement(
+                sku_id=sku_id,
+                kind=kind,
+                delta=delta,
+                reference=reference,
+                event_key=":".join(filter(None, [kind, reference, occasion, str(sku_id)])),
+                note=note,
+            )
+            for sku_id, delta in sorted(deltas.items())
         )
-        for sku_id, delta in sorted(deltas.items())
     )
 
 

@@ -202,6 +202,8 @@ LOGGING = {
 def database(address: str) -> dict[str, Any]:
     """Return Django's settings for ``address`` with the options every deployment must have."""
     config: dict[str, Any] = dict(environ.Env.db_url_config(address))
+    # A server thread keeps its connection: SQLite too, where closing the last one costs a checkpoint.
+    config.update(CONN_MAX_AGE=60)
     options: dict[str, Any] = config.setdefault("OPTIONS", {})
     if config["ENGINE"].endswith("sqlite3"):
         if config["NAME"] != ":memory:":
@@ -214,7 +216,7 @@ def database(address: str) -> dict[str, Any]:
         config["TEST"] = {"NAME": VAR_DIR / "test" / "test.sqlite3"}
         config["TEST"]["NAME"].parent.mkdir(parents=True, exist_ok=True)
         return config
-    config.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
+    config.update(CONN_HEALTH_CHECKS=True)
     if config["ENGINE"].endswith("mysql"):
         options.update(charset="utf8mb4", isolation_level="read committed")
         options.update(connect_timeout=3, read_timeout=60, write_timeout=60)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from miniback.core.errors import InvalidFields, KeyMismatch
 from miniback.core.models import IdempotencyKey
+from miniback.core.queries import insert
 from miniback.core.transactions import retry
 
 T = TypeVar("T", bound=Model)
@@ -48,7 +49,7 @@ def run_once(*, user: Any, key: str, body: Any, act: Callable[[], T]) -> Outcome
     def attempt() -> T:
         with transaction.atomic(durable=True):
             try:
-                row = IdempotencyKey.objects.create(user=user, key=key, request_hash=request_hash)
+                [row] = insert(IdempotencyKey(user=user, key=key, request_hash=request_hash))
             except IntegrityError as error:
                 raise _UsedBefore from error
             made = act()

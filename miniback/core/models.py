@@ -25,6 +25,19 @@ def random_id() -> str:
     return secrets.token_urlsafe(16)
 
 
+def remember(row: models.Model, **related: Iterable[models.Model]) -> None:
+    """Let ``row`` know its related rows, as if they had been prefetched: whoever made them need not ask."""
+    known = row.__dict__.setdefault("_prefetched_objects_cache", {})
+    for name, rows in related.items():
+        known[name] = getattr(row, name).all()
+        known[name]._result_cache, known[name]._prefetch_done = list(rows), True
+
+
+def knows(row: models.Model, *names: str) -> bool:
+    """Say whether these related rows are there without asking."""
+    return set(names) <= row.__dict__.get("_prefetched_objects_cache", {}).keys()
+
+
 class DueQuerySet(models.QuerySet[M]):
     def claim(self, *, lease: timedelta, limit: int = 100) -> Iterator[M]:
         """Yield rows that are due, each to one claimant only, until its lease ends.

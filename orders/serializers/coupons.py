@@ -5,6 +5,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
+from miniback.core.serializers import as_json
 from orders.models import ClaimedCoupon, Coupon
 
 TERMS = ["name", "kind", "threshold_fen", "amount_fen", "percent_off", "max_discount_fen", "scope"]
@@ -61,7 +62,7 @@ class QuotedCouponSerializer(serializers.Serializer):
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         return {
-            **ClaimedCouponSerializer(instance.claimed).data,
+            **as_json(ClaimedCouponSerializer, instance.claimed),
             **super().to_representation(instance),
         }
 

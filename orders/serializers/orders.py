@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from catalog.models import picture_url
-from miniback.core.serializers import FenInputField, IdField
+from miniback.core.serializers import FenInputField, IdField, as_json_list
 from orders.models import Order, OrderEvent, OrderLine, Shipment, ShipmentLine
 from orders.serializers.cart import CartLineInput
 from orders.serializers.coupons import QuotedCouponSerializer
@@ -215,7 +215,7 @@ class OrderSerializer(OrderCardSerializer):
 
     def get_refunds(self, order: Order) -> list[dict[str, Any]]:
         refunds = [refund for payment in order.payments.all() for refund in payment.refunds.all()]
-        return list(RefundSerializer(refunds, many=True).data)
+        return as_json_list(RefundSerializer, refunds)
 
 
 class CancelInput(serializers.Serializer):

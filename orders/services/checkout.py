@@ -12,7 +12,9 @@ from accounts.models import Address
 from catalog.models import Sku
 from catalog.services import OutOfStock, take_stock
 from miniback.core.errors import Conflict, Refused
+from miniback.core.models import remember
 from miniback.core.money import MAX_FEN
+from miniback.core.queries import insert
 from miniback.core.transactions import atomic
 from orders import freight
 from orders.models import CartLine, Order, OrderLine, new_number
@@ -157,7 +159,7 @@ def place_order(
     address = own_address(user, address_id)
     amounts, off = _amounts(user, lines, address, coupon_id, now)
     _check_payable(amounts.payable_fen, seen_fen=payable_fen)
-    order = Order.objects.create(
+    order = Order(
         number=number,
         user=user,
         note=note,
@@ -170,10 +172,14 @@ def place_order(
         **address_columns(address),
     )
     discounts = off.lines if off else [0] * len(lines)
-    OrderLine.objects.bulk_create(map(_line, [order] * len(lines), lines, discounts))
-    record_event(order, actor=Actor.CUSTOMER, now=now, user=user)
+    insert(order)
+    made = insert(*map(_line, [order] * len(lines), lines, discounts))
+    event = record_event(order, actor=Actor.CUSTOMER, now=now, user=user)
     if not order.payable_fen:
         settle_free_order(order, now=now)
+    elif made[0].pk:
+        # Everything there is to show of it.
+        remember(order, lines=made, events=[event], shipments=[], payments=[])
     return order
 
 

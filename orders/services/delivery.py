@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Address, phone_hashes
 from catalog.models import FreightRule
 from miniback.core.errors import Conflict, NotFound
+from miniback.core.queries import CompiledQuery
 from orders import freight
 from orders.services.lines import PricedLine
 
@@ -17,9 +18,16 @@ class NotDelivered(Conflict):
     detail = _("This article is not delivered there.")
 
 
+# Of every order.
+OWN = CompiledQuery(
+    lambda user, pk: Address.objects.for_customer(user).filter(pk=pk),
+    [Address._meta.get_field("user"), Address._meta.pk],
+)
+
+
 def own_address(user: Any, address_id: int) -> Address:
     """Raises NotFound, also for somebody else's."""
-    address = Address.objects.for_customer(user).filter(pk=address_id).first()
+    address = OWN.first(user.pk, address_id)
     if address is None:
         raise NotFound(_("There is no such address."))
     return address

@@ -6,6 +6,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.errors import Conflict
+from miniback.core.queries import insert
 from orders.models import Order, OrderEvent, OrderEventKind
 from orders.status import Actor, OrderStatus, may_move
 
@@ -48,9 +49,9 @@ def record_event(
     start: OrderStatus | None = None,
     user: Any = None,
     note: str = "",
-) -> None:
+) -> OrderEvent:
     """Write that ``order`` has come to its status; each status is entered once."""
-    OrderEvent.objects.create(
+    event = OrderEvent(
         order=order,
         event_key=f"{order.number}:{order.status}",
         from_status=start or "",
@@ -60,6 +61,7 @@ def record_event(
         note=note[:200],
         created_at=now,
     )
+    return insert(event)[0]
 
 
 def note_event(

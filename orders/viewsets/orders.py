@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from django.db.models import Count, Prefetch
+from django.db.models import Count, Prefetch, prefetch_related_objects
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import status
 from rest_framework.decorators import action
-from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -14,7 +13,9 @@ from rest_framework.viewsets import GenericViewSet
 from catalog.services import OutOfStock
 from miniback.core.errors import KeyMismatch, NotFound, PlatformUnavailable
 from miniback.core.idempotency import run_once
+from miniback.core.models import knows
 from miniback.core.schema import describe
+from miniback.core.serializers import as_json, as_json_list
 from orders.models import Order, OrderEvent, OrderEventKind, OrderLine, Shipment
 from orders.models.order import OrderQuerySet
 from orders.serializers import (
@@ -121,7 +122,7 @@ class OrderViewSet(AfterSalesActions, GenericViewSet):
             ),
         )
         code = status.HTTP_200_OK if outcome.is_replay else status.HTTP_201_CREATED
-        return self._answer(outcome.made, code)
+        return _answer(outcome.made, code)
 
     @describe(
         "List my orders",
@@ -138,7 +139,7 @@ class OrderViewSet(AfterSalesActions, GenericViewSet):
         if search:
             orders = orders.matching(search)
         page = self.paginate_queryset(orders)
-        return self.get_paginated_response(OrderCardSerializer(page, many=True).data)
+        return self.get_paginated_response(as_json_list(OrderCardSerializer, page or []))
 
     @describe("Count my orders", answers={200: OrderCountsSerializer})
     @action(methods=["get"], detail=False)
@@ -163,7 +164,7 @@ class OrderViewSet(AfterSalesActions, GenericViewSet):
     )
     def retrieve(self, request: Request, number: str) -> Response:
         """`actions` are the buttons to show; `events` tell its story."""
-        return Response(OrderSerializer(get_object_or_404(self._whole(), number=number)).data)
+        return _answer(self.get_object())
 
     @describe(
         "Pay an order",
@@ -218,7 +219,7 @@ class OrderViewSet(AfterSalesActions, GenericViewSet):
             user=request.user,
             reason=form.validated_data["reason"],
         )
-        return self._answer(order)
+        return _answer(order)
 
     @describe(
         "Confirm receipt",
@@ -230,25 +231,27 @@ class OrderViewSet(AfterSalesActions, GenericViewSet):
     def confirm_receipt(self, request: Request, number: str) -> Response:
         """The parcel is here; the order is completed."""
         order = confirm_receipt(self.get_object(), actor=Actor.CUSTOMER, user=request.user)
-        return self._answer(order)
+        return _answer(order)
 
-    def _answer(self, order: Order, code: int = status.HTTP_200_OK) -> Response:
-        return Response(OrderSerializer(self._whole().get(pk=order.pk)).data, status=code)
 
-    def _whole(self) -> OrderQuerySet:
-        """Orders with everything that an order's page shows."""
-        return self.get_queryset().prefetch_related(
-            _lines(),
-            # Only what moved the order: why staff changed something is for staff.
-            Prefetch(
-                "events", OrderEvent.objects.filter(kind=OrderEventKind.STATUS).order_by("id")
-            ),
-            Prefetch(
-                "shipments",
-                Shipment.objects.select_related("carrier").prefetch_related("lines").order_by("id"),
-            ),
-            "payments__refunds",
-        )
+def _answer(order: Order, code: int = status.HTTP_200_OK) -> Response:
+    """Everything that an order's page shows."""
+    if not knows(order, "lines", "events", "shipments", "payments"):
+        _read_details(order)
+    return Response(as_json(OrderSerializer, order), status=code)
+
+
+def _read_details(order: Order) -> None:
+    shipments = Shipment.objects.select_related("carrier").prefetch_related("lines").order_by("id")
+    # Only what moved the order: why staff changed something is for staff.
+    events = OrderEvent.objects.filter(kind=OrderEventKind.STATUS).order_by("id")
+    prefetch_related_objects(
+        [order],
+        _lines(),
+        Prefetch("events", events),
+        Prefetch("shipments", shipments),
+        "payments__refunds",
+    )
 
 
 def _lines() -> Prefetch:

@@ -38,12 +38,22 @@ def database_url() -> str:
 class Shop:
     """Server processes and a job runner; `application` may be the control."""
 
-    def __init__(self, sandbox: SandboxProcess, log: Path, application: str, jobs: bool) -> None:
+    def __init__(
+        self,
+        sandbox: SandboxProcess,
+        log: Path,
+        application: str = "miniback.wsgi:application",
+        *,
+        jobs: bool,
+        settings: str = "miniback.settings",
+        workers: int = WORKERS,
+        threads: int = THREADS,
+    ) -> None:
         self.port = free_pair()
         self.url = f"http://127.0.0.1:{self.port}"
         env = {**os.environ, **sandbox.env, "PUBLIC_URL": self.url, "DATABASE_URL": database_url()}
-        env |= {"WORKERS": str(WORKERS), "BLOCKING_THREADS": str(THREADS), "LOG_LEVEL": "ERROR"}
-        env |= {"PYTHONWARNINGS": "ignore", "DJANGO_SETTINGS_MODULE": "miniback.settings"}
+        env |= {"WORKERS": str(workers), "BLOCKING_THREADS": str(threads), "LOG_LEVEL": "ERROR"}
+        env |= {"PYTHONWARNINGS": "ignore", "DJANGO_SETTINGS_MODULE": settings}
         self.env, self.log = env, log.open("w")
         self.application = application
         self.processes = [self.start_server()]
@@ -186,7 +196,7 @@ def open_shop(
     opened: list[Shop] = []
 
     def open_one(application: str = "miniback.wsgi:application", jobs: bool = False) -> Shop:
-        opened.append(Shop(platform, tmp_path / "server.log", application, jobs))
+        opened.append(Shop(platform, tmp_path / "server.log", application, jobs=jobs))
         return opened[-1]
 
     yield open_one

@@ -219,7 +219,7 @@ def statements(captured: Any) -> list[str]:
 
 
 def test_statements_of_an_order_with_two_lines(api: Api, address: int) -> None:
-    """PERFORMANCE target 7: at most 16, the reading of the answer apart."""
+    """PERFORMANCE target 7: must 16, stretch 11. The answer shows what was made, unread."""
     product = make_product()
     both = lines(make_sku(product=product)) + lines(make_sku(product=product))
     with CaptureQueriesContext(connection) as captured:
@@ -230,8 +230,8 @@ def test_statements_of_an_order_with_two_lines(api: Api, address: int) -> None:
     assert answer.status_code == 201
     # Session; key; 2 stock; SKUs; movements; address; order; lines; event; key.
     assert written + 1 == 11
-    # The answer: order, lines, events, shipments, payments.
-    assert len(made) == 16
+    # MySQL does not say which ids many rows got: there the answer is read.
+    assert len(made) == (11 if connection.features.can_return_rows_from_bulk_insert else 15)
 
 
 @pytest.mark.parametrize("count", [1, 50])

@@ -1,0 +1,8 @@
+"""The shop's addresses, and the references that the benches compare it with."""
+
+from django.urls import path
+
+from bench.raw_orders import raw_orders
+from miniback.urls import urlpatterns as shop
+
+urlpatterns = [path("raw/orders/", raw_orders), *shop]

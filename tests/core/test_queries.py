@@ -1,0 +1,89 @@
+"""Compiled statements say what the ORM says."""
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.forms.models import model_to_dict
+
+from accounts.authentication import ALIVE
+from accounts.models import Session
+from catalog.models import Brand, Sku
+from catalog.services import _with_product
+from miniback.core.queries import CompiledQuery, insert
+from orders.models import Order, OrderLine
+from orders.services.delivery import OWN
+from tests.factories import make_access, make_address, make_customer, make_order, make_sku
+
+pytestmark = pytest.mark.django_db
+
+
+def columns(row: Any) -> dict[str, Any]:
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+def test_a_session_and_its_user(django_assert_num_queries: Any) -> None:
+    user = make_customer()
+    make_access(user)
+    for session in Session.objects.select_related("user"):
+        with django_assert_num_queries(1):
+            found = ALIVE.first(session.pk)
+            assert columns(found) == columns(session)
+            assert columns(found.user) == columns(session.user)
+        assert not found._state.adding
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    assert ALIVE.first(session.pk) is None
+
+
+def test_many_rows_with_their_related_ones() -> None:
+    skus = [make_sku(options={"色": "红"}) for _ in range(3)]
+    found = {row.pk: row for row in _with_product(2).all(skus[0].pk, skus[2].pk)}
+    assert set(found) == {skus[0].pk, skus[2].pk}
+    for row in Sku.objects.select_related("product").filter(pk__in=found):
+        assert columns(found[row.pk]) == columns(row)
+        assert columns(found[row.pk].product) == columns(row.product)
+
+
+def test_encrypted_columns_are_read_and_owners_kept_apart() -> None:
+    address = make_address(make_customer())
+    assert columns(OWN.first(address.user_id, address.pk)) == columns(type(address).objects.get())
+    assert OWN.first(address.user_id + 1, address.pk) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_thread_and_connection_has_its_own() -> None:
+    brand = Brand.objects.create(name="山见")
+    query = CompiledQuery(lambda pk: Brand.objects.filter(pk=pk), [Brand._meta.pk])
+    names = [query.first(brand.pk).name]
+    connection.close()
+    names.append(query.first(brand.pk).name)
+
+    def elsewhere() -> None:
+        names.append(query.first(brand.pk).name)
+        connection.close()
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert names == ["山见"] * 3
+
+
+def test_inserted_rows_are_as_the_orm_reads_them() -> None:
+    order = make_order()
+    fresh = Order.objects.get()
+    assert columns(order) == columns(fresh)
+    line = OrderLine.objects.get()
+    assert model_to_dict(line)["options"] == {"规格": "100克"}
+    assert line.order_id == fresh.pk
+
+
+def test_inserting_several_and_one_twice() -> None:
+    made = insert(*(Brand(name=name) for name in "甲乙丙"))
+    known = dict(Brand.objects.values_list("name", "pk"))
+    if connection.features.can_return_rows_from_bulk_insert:
+        assert {row.name: row.pk for row in made} == known
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert(Brand(name="甲"))
+    assert Brand.objects.count() == 3
