@@ -8,7 +8,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 WORKERS ?= 2
 
-.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-orders clean
+.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-orders bench-audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -69,6 +69,9 @@ bench-kill: .venv/dev.installed .venv/production.installed
 bench-orders: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.orders
 	DATABASE_URL=$(MARIADB_URL) $(PY) -m bench.orders
+
+bench-audit: .venv/dev.installed .venv/production.installed
+	$(PY) -m bench.audit --orders $(ORDERS)
 
 lint: .venv/dev.installed
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.fields import ExactCharField
+from miniback.core.transactions import retry
 
 M = TypeVar("M", bound="DueModel")
 
@@ -49,7 +51,8 @@ class DueQuerySet(models.QuerySet[M]):
         for row in self.filter(due_at__lte=now).order_by("due_at", "pk")[:limit]:
             until = timezone.now() + lease
             mine = self.model._default_manager.filter(pk=row.pk, due_at=row.due_at)
-            if mine.update(due_at=until, attempts=F("attempts") + 1):
+            # One statement can be the victim of a deadlock too.
+            if retry(partial(mine.update, due_at=until, attempts=F("attempts") + 1)):
                 row.due_at = until
                 row.attempts += 1
                 yield row

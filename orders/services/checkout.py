@@ -171,16 +171,22 @@ def place_order(
         **amounts._asdict(),
         **address_columns(address),
     )
-    discounts = off.lines if off else [0] * len(lines)
+    _write(order, lines, off, now=now)
+    return order
+
+
+def _write(
+    order: Order, lines: Sequence[PricedLine], off: Discount | None, *, now: datetime
+) -> None:
     insert(order)
+    discounts = off.lines if off else [0] * len(lines)
     made = insert(*map(_line, [order] * len(lines), lines, discounts))
-    event = record_event(order, actor=Actor.CUSTOMER, now=now, user=user)
+    event = record_event(order, actor=Actor.CUSTOMER, now=now, user=order.user)
     if not order.payable_fen:
         settle_free_order(order, now=now)
     elif made[0].pk:
         # Everything there is to show of it.
         remember(order, lines=made, events=[event], shipments=[], payments=[])
-    return order
 
 
 def _refuse_what_is_not_sold(user: Any, lines: Sequence[PricedLine]) -> None:

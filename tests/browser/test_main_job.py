@@ -188,6 +188,22 @@ def test_phone_fits_a_phone(demo: Demo, browser) -> None:
     assert phone.errors == []
 
 
+def test_phone_claims_a_coupon(demo: Demo, browser) -> None:
+    """Follows the main job, which used the one for new customers."""
+    phone = Page(browser)
+    page = phone.page
+    page.goto(demo.phone)
+    page.locator(".product").first.wait_for()
+    page.locator("[data-tab=me]").click()
+    offers = page.get_by_role("button", name="领取")
+    offers.first.wait_for()
+    phone.shoot("phone-coupons")
+    count = offers.count()
+    offers.first.click()
+    until(lambda: page.get_by_role("button", name="领取").count() == count - 1)
+    assert phone.errors == []
+
+
 def test_api_pages_open_without_the_internet(demo: Demo, browser) -> None:
     desk = Page(browser)
     outside: set[str] = set()

@@ -11,7 +11,10 @@
     requested: "等待商家处理", approved: "退款中", returning: "请寄回商品", processing: "退款中",
     succeeded: "已退回", failed: "退款中", rejected: "商家已拒绝", withdrawn: "已撤回",
   };
-  const PROBLEMS = { off_sale: "已下架", out_of_stock: "库存不足" };
+  const PROBLEMS = { off_sale: "已下架", out_of_stock: "库存不足", over_limit: "超出限购", not_delivered: "不配送到此地区" };
+  const REASONS = {
+    not_yet_valid: "未到生效时间", out_of_scope: "不适用于这些商品", below_threshold: "未达到满额", no_freight: "没有运费可免",
+  };
   const PEOPLE = "phone:person";
 
   const config = await (await fetch("/phone/config/")).json();
@@ -217,6 +220,8 @@
     const { results } = await shop.request("GET", "addresses/");
     const address = results.find((one) => one.is_default) || results[0];
     const quote = await shop.request("POST", "orders/quote/", { ...what, address: address && address.id });
+    const best = quote.coupons.find((one) => !one.reason);
+    if (best && what.coupon === undefined) return show(confirm, { ...what, coupon: best.id });
     const key = shop.newKey();
     const note = el("input", { maxlength: 200, placeholder: "选填，给商家留言" });
     $("screen").append(
@@ -226,6 +231,7 @@
             el("p", { class: "soft" }, `${address.province}${address.city}${address.district}${address.detail}`)), "›")
         : el("div", { class: "card" }, el("p", { class: "soft" }, "还没有收货地址"), button("primary wide", "添加收货地址", () => open(addressForm))),
       el("div", { class: "card" }, quote.lines.map((line) => orderLine(line, quote.problems.find((one) => one.sku === line.sku)))),
+      quote.coupons.length > 0 && el("div", { class: "card fields" }, el("label", {}, "优惠券", couponList(quote, what))),
       el("div", { class: "card fields" }, el("label", {}, "备注", note)),
       el("div", { class: "card" }, amounts(quote)));
     actions(el("span", { class: "total" }, "应付 ", price(quote.payable_fen)),
@@ -234,8 +240,16 @@
         await badge();
         history = [[orders, []]];
         await open(orderPage, order.number);
-        await payOrder(order.number);
+        if (order.actions.includes("pay")) await payOrder(order.number);
       }, { disabled: !address || quote.problems.length > 0 }));
+  }
+
+  /** The customer's coupons, the usable ones with what they save, the others with the reason. */
+  function couponList(quote, what) {
+    const choose = guarded((event) => show(confirm, { ...what, coupon: Number(event.target.value) || null }));
+    const option = (one) => el("option", { value: one.id, disabled: Boolean(one.reason), selected: one.id === what.coupon },
+      `${one.name} ${one.reason ? REASONS[one.reason] || one.reason : "减 ¥" + yuan(one.saves_fen)}`);
+    return el("select", { onchange: choose }, el("option", { value: "", selected: !what.coupon }, "不使用"), ...quote.coupons.map(option));
   }
 
   function orderLine(line, problem) {
@@ -246,8 +260,8 @@
   }
 
   function amounts(order) {
-    const rows = [["商品", order.goods_fen], ["运费", order.freight_fen], ["优惠", -order.discount_fen]];
-    return rows.map(([name, fen]) => el("div", { class: "row soft" }, el("span", { class: "grow" }, name), `¥${yuan(fen)}`));
+    const rows = [["商品", order.goods_fen, "¥"], ["运费", order.freight_fen, "¥"], ["优惠", order.discount_fen, "-¥"]];
+    return rows.map(([name, fen, sign]) => el("div", { class: "row soft" }, el("span", { class: "grow" }, name), sign + yuan(fen)));
   }
 
   async function addressForm() {
@@ -346,7 +360,23 @@
         toast("已保存");
         await show(me);
       }) }, el("label", {}, "昵称", name), el("button", { class: "primary" }, "保存")),
-      el("div", { class: "card" }, button("second wide", "添加收货地址", () => open(addressForm))));
+      el("div", { class: "card" }, button("second wide", "添加收货地址", () => open(addressForm))),
+      ...await coupons());
+  }
+
+  /** Mine, and those that can be claimed. */
+  async function coupons() {
+    const [mine, offers] = await Promise.all([shop.request("GET", "coupons/mine/"), shop.request("GET", "coupons/")]);
+    const terms = (one) => (one.threshold_fen ? `满 ¥${yuan(one.threshold_fen)} 可用` : "无门槛");
+    const row = (one, right) => el("div", { class: "card row" },
+      el("div", { class: "grow" }, el("h3", {}, one.name), el("p", { class: "soft" }, terms(one))), right);
+    const claim = (one) => button("second", "领取", async () => {
+      await shop.request("POST", `coupons/${one.id}/claim/`, {});
+      toast("已领取");
+      await show(me);
+    });
+    return [...mine.results.map((one) => row(one, el("span", { class: "soft" }, "已领取"))),
+      ...offers.results.filter((one) => one.may_claim).map((one) => row(one, claim(one)))];
   }
 
   // The payment sheet

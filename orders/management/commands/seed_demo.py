@@ -7,6 +7,17 @@ from django.core.management.base import BaseCommand, CommandParser
 from tqdm import tqdm
 
 from catalog.seed import FAMILIES, seed_products
+from orders.models import Coupon, CouponKind, CouponSource
+
+COUPONS: dict[str, dict[str, Any]] = {
+    "新人立减 10 元": {
+        "source": CouponSource.FIRST_LOGIN,
+        "amount_fen": 1000,
+        "threshold_fen": 3000,
+    },
+    "满 100 减 15": {"amount_fen": 1500, "threshold_fen": 10000, "quota": 1000},
+    "全场 95 折": {"kind": CouponKind.PERCENT, "percent_off": 5, "max_discount_fen": 2000},
+}
 
 
 class Command(BaseCommand):
@@ -23,4 +34,11 @@ class Command(BaseCommand):
         with tqdm(total=total, unit=" products", disable=quiet) as bar:
             for done in seed_products(options["products"]):
                 bar.update(done - bar.n)
+        # A large shop is for measuring, a small one for looking at.
+        if options["products"] is None:
+            self.add_coupons()
         self.stdout.write(f"{total} products are there.")
+
+    def add_coupons(self) -> None:
+        for name, terms in COUPONS.items():
+            Coupon.objects.get_or_create(name=name, defaults={**terms, "valid_days": 30})
