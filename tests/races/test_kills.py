@@ -15,6 +15,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from accounts.models import User
+from bench.kill import kill_run
 from catalog.models import Sku
 from miniback.core.leases import run_due
 from miniback.core.models import JobLease, OutboxMessage
@@ -124,6 +125,12 @@ def test_a_promise_outlives_its_process(open_shop: OpenShop, platform: SandboxPr
     assert OutboxMessage.objects.get().done_at
     assert not platform.pay(params, openid=buyer.openid).ok
     assert_stock_adds_up()
+
+
+def test_orders_while_processes_are_killed(open_shop: OpenShop, platform: SandboxProcess) -> None:
+    """F1, briefly; `make bench-kill` is the long run."""
+    result = kill_run(open_shop(jobs=True), platform, orders=100, clients=8, seed=1, every=2.0)
+    assert not any(result.values()), result
 
 
 # Jobs
