@@ -14,7 +14,8 @@ WORKERS ?= 2
 help:
 	@echo "make run [PORT=8000]   the shop, its jobs and the sandbox, with a demo shop inside"
 	@echo "make test              the test suite on SQLite"
-	@echo "make test-all          also on MariaDB and PostgreSQL, races, judges, browser"
+	@echo "make test-all          also on MariaDB and PostgreSQL, races, judges, mutants, browser"
+	@echo "make bench             the long runs: orders a second, the audit of a large shop, kills"
 	@echo "make lint              format, lint, types, floors of the house"
 	@echo "make serve             the shop alone, as in production"
 
@@ -59,6 +60,8 @@ test-mutants: .venv/dev.installed
 
 test-browser: .venv/browser.installed
 	$(BIN)/pytest -q -m browser
+
+bench: bench-orders bench-audit bench-kill
 
 # Long runs, each printing its figures. DATABASE_URL picks the database; SQLite is the default.
 ORDERS ?= 3000
