@@ -73,6 +73,7 @@ bench-orders: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.orders
 	DATABASE_URL=$(MARIADB_URL) $(PY) -m bench.orders
 
+bench-audit: ORDERS = 1000000
 bench-audit: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.audit --orders $(ORDERS)
 
