@@ -131,8 +131,9 @@ def quote_coupons(
 
     The chosen one is among them in any case. Raises NotFound when it is not his.
     """
-    now = timezone.now()
     welcome(user)
+    # Read after it: what was given just now is valid from now on.
+    now = timezone.now()
     mine = _own(user).select_related("coupon")
     claims = list(mine.usable(now).order_by("valid_until", "id")[:MAX_QUOTED])
     if chosen_id is not None and chosen_id not in {claimed.pk for claimed in claims}:

@@ -368,3 +368,21 @@ def test_queries_with_a_hundred_lines_and_fifty_coupons(
     # One UPDATE a SKU; the rest is the same however many lines there are.
     with django_assert_num_queries(15 + count):
         assert api.place(**body, payable_fen=quote["payable_fen"]).status_code == 201
+
+
+def test_queries_of_the_lists(api: Api, customer: User, django_assert_num_queries: Any) -> None:
+    for count in (1, 9):
+        for _ in range(count):
+            give_coupon(make_coupon(), customer)
+        # The session and the page; for one's own also the offers to new customers.
+        with django_assert_num_queries(2):
+            assert api.get("coupons/").status_code == 200
+        with django_assert_num_queries(3):
+            assert len(api.get("coupons/mine/").json()["results"]) >= count
+
+
+def test_a_new_customer_is_welcomed_by_the_quote_too(api: Api, sku: Sku) -> None:
+    make_coupon(source="first_login", off=100)
+    late = make_customer(openid="o-late")
+    quote = Api(late).post("orders/quote/", {"lines": lines((sku, 1))}).json()
+    assert [row["saves_fen"] for row in quote["coupons"]] == [100]
