@@ -124,7 +124,8 @@ class Coupon(models.Model):
         for kind, field in needed.items():
             if bool(getattr(self, field)) != (kind == self.kind):
                 wrong[field] = _("Exactly what the kind needs: an amount, a percentage or neither.")
-        if (self.valid_days is None) == (self.ends_on is None):
+        by_days = self.valid_days is not None
+        if by_days == (self.ends_on is not None) or (by_days and self.starts_on):
             wrong["valid_days"] = _("Either a last day or a number of days.")
         if self.starts_on and self.ends_on and self.starts_on > self.ends_on:
             wrong["ends_on"] = _("The last day is before the first.")
