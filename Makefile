@@ -14,7 +14,7 @@ WORKERS ?= 2
 help:
 	@echo "make run [PORT=8000]   the shop, its jobs and the sandbox, with a demo shop inside"
 	@echo "make test              the test suite on SQLite"
-	@echo "make test-all          also on MariaDB and PostgreSQL, races, judges, mutants, browser"
+	@echo "make test-all          also on MariaDB and PostgreSQL, races, judges, browser"
 	@echo "make bench             the long runs: orders a second, the audit of a large shop, kills"
 	@echo "make lint              format, lint, types, floors of the house"
 	@echo "make serve             the shop alone, as in production"
@@ -45,7 +45,7 @@ test-all: .venv/dev.installed .venv/production.installed .venv/browser.installed
 	$(BIN)/pytest -n auto -q
 	DATABASE_URL=$(MARIADB_URL) $(BIN)/pytest -n auto -q
 	DATABASE_URL=$(POSTGRES_URL) $(BIN)/pytest -n auto -q
-	$(MAKE) test-races test-judges test-mutants test-browser
+	$(MAKE) test-races test-judges test-browser
 
 test-races: .venv/dev.installed .venv/production.installed
 	$(BIN)/pytest -q -m races tests/races

@@ -108,7 +108,8 @@ class Shop:
             process.terminate()
         for process in self.processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(5)
+                # Longer it would only wait for connections that its clients keep open.
+                process.wait(1)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
