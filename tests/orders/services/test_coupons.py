@@ -296,7 +296,8 @@ def test_an_offer_runs_until_the_end_of_its_last_day(api: Api) -> None:
     "wrong",
     [
         {"off": 0}, {"kind": "percent"}, {"kind": "percent", "off": 0, "percent_off": 101},
-        {"kind": "freight"}, {"valid_days": None}, {"starts_on": date(2030, 1, 1)}, {"ends_on": date(2030, 1, 1)},
+        {"kind": "freight"}, {"valid_days": None}, {"starts_on": date(2030, 1, 1)},
+        {"ends_on": date(2030, 1, 1)},
         {"valid_days": None, "starts_on": date(2030, 1, 2), "ends_on": date(2030, 1, 1)},
         {"code": "SPRING2026"}, {"source": "code"}, {"source": "code", "code": "short"},
         {"source": "code", "code": "spring2026"}, {"per_customer": 0},
