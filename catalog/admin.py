@@ -101,6 +101,14 @@ class SkuForm(forms.ModelForm):
         # An empty list would pass as "no options".
         return self.cleaned_data["options"] or {}
 
+    def save(self, commit: bool = True) -> Sku:
+        """Write what the form asks for and nothing else: the stock it read is old by now."""
+        if not commit or self.instance.pk is None:
+            sku: Sku = super().save(commit)
+            return sku
+        self.instance.save(update_fields=SkuForm.Meta.fields)
+        return self.instance
+
 
 SMALL_JSON: dict[Any, Any] = {JSONField: {"widget": forms.Textarea(attrs={"rows": 2, "cols": 26})}}
 
@@ -162,8 +170,11 @@ class ProductAdmin(admin.ModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Product, form: forms.ModelForm, change: bool
     ) -> None:
-        if not change:
-            obj.published_at = timezone.now()
+        if change:
+            # Not price, availability and sales: orders change them while the form is open.
+            obj.save(update_fields=[*ProductForm.Meta.fields, "updated_at"])
+            return
+        obj.published_at = timezone.now()
         super().save_model(request, obj, form, change)
 
     def save_formset(

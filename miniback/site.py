@@ -1,7 +1,16 @@
 """The back office: Django's own admin under our name."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 from django.contrib.admin import AdminSite
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
+
+from miniback.core.errors import Unavailable
+from miniback.core.transactions import is_transient, retry
 
 
 class MinibackAdminSite(AdminSite):
@@ -9,3 +18,19 @@ class MinibackAdminSite(AdminSite):
     site_title = _("miniback shop")
     index_title = _("Back office")
     empty_value_display = "-"
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        """As the API: what collides with customers at work is done again, and at last answered 503."""
+        page = super().admin_view(view, cacheable)
+
+        @functools.wraps(page)
+        def patient(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return retry(lambda: page(request, *args, **kwargs))
+            except OperationalError as error:
+                if not is_transient(error):
+                    raise
+                busy = str(Unavailable.detail)
+                return HttpResponse(busy, status=503, headers={"Retry-After": "1"})
+
+        return patient

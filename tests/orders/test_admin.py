@@ -7,6 +7,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.db import connection
+from django.db.models.signals import pre_save
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -306,3 +307,21 @@ def test_a_category_cannot_hang_below_itself(staff: Staff, client: Any) -> None:
 def test_customers_cannot_enter(client: Any) -> None:
     client.force_login(make_order().user)
     assert client.get("/admin/").status_code == 302
+
+
+def test_what_is_sold_while_the_form_is_saved_stays_sold(staff: Staff, client: Any) -> None:
+    """C15: between reading the rows and writing them, which no lock forbids on MariaDB or PostgreSQL."""
+    sku = make_sku(stock=50)
+    form = product_form(sku.product, sku, code=sku.code)
+
+    def sell(**kwargs: Any) -> None:
+        Sku.objects.update(stock=45)
+        Product.objects.update(sales_count=5)
+
+    pre_save.connect(sell, sender=Product, weak=False)
+    try:
+        save(client, sku.product, form)
+    finally:
+        pre_save.disconnect(sell, sender=Product)
+    assert Product.objects.get().name == "改名"
+    assert (Sku.objects.get().stock, Product.objects.get().sales_count) == (45, 5)
