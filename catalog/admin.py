@@ -171,6 +171,8 @@ class ProductAdmin(admin.ModelAdmin):
         self, request: HttpRequest, obj: Product, form: forms.ModelForm, change: bool
     ) -> None:
         if change:
+            # SKUs before their product, as orders do (docs/locking.md).
+            list(Sku.objects.select_for_update().filter(product=obj).order_by("pk").only("pk"))
             # Not price, availability and sales: orders change them while the form is open.
             obj.save(update_fields=[*ProductForm.Meta.fields, "updated_at"])
             return
