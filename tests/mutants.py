@@ -33,10 +33,10 @@ T_CATALOG, T_ORDERS = "tests/catalog/test_services.py", "tests/orders/services"
 
 MUTANTS = (
     # Stock
-    Mutant("stock is taken without looking", CATALOG, "id=sku_id, stock__gte=quantity", "id=sku_id",
+    Mutant("stock is taken without looking", CATALOG, 'id = %s AND stock >= %s"', 'id = %s AND (stock >= %s OR 1 = 1)"',
            f"{T_CATALOG}::test_taking_is_all_or_nothing"),
     Mutant("SKUs in the order of the cart", CATALOG,
-           "for sku_id, quantity in sorted(quantities.items()):\n        enough", "for sku_id, quantity in quantities.items():\n        enough",
+           "for sku_id, quantity in sorted(quantities.items()):\n            cursor", "for sku_id, quantity in quantities.items():\n            cursor",
            f"{T_CATALOG}::test_skus_are_locked_in_one_order"),
     Mutant("stock comes back as often as one asks", CATALOG,
            'event_key=":".join(filter(None, [kind, reference, occasion, str(sku_id)]))', "event_key=secrets.token_hex(16)",
@@ -49,8 +49,8 @@ MUTANTS = (
     # Placing an order
     Mutant("the customer's price is believed", f"{ORDERS}/checkout.py", "if payable_fen != seen_fen:", "if False:",
            f"{T_ORDERS}/test_checkout.py::test_the_customer_pays_what_he_saw_or_nothing"),
-    Mutant("any address will do", f"{ORDERS}/delivery.py", "Address.objects.for_customer(user).filter(pk=address_id)",
-           "Address.objects.filter(pk=address_id)",
+    Mutant("any address will do", f"{ORDERS}/delivery.py", "OWN.first(user.pk, address_id)",
+           "Address.objects.filter(pk=address_id).first()",
            f"{T_ORDERS}/test_checkout.py::test_the_address_must_be_ones_own"),
     Mutant("a key stands for any body", "miniback/core/idempotency.py", "if row.request_hash != request_hash:", "if False:",
            "tests/core/test_idempotency.py::test_another_body_is_a_mismatch"),
