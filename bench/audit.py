@@ -22,7 +22,7 @@ from django.db import connection  # isort: skip
 from django.utils import timezone  # isort: skip
 
 from catalog.models import Sku
-from catalog.services import refresh_product
+from catalog.services.products import refresh_product
 from miniback.core.snapshot import read_snapshot
 from miniback.platforms.wechatpay import Trade
 from orders.models import Carrier, Order, Payment

@@ -26,7 +26,7 @@ from django.db import connection  # isort: skip
 from django.test.utils import CaptureQueriesContext  # isort: skip
 
 from accounts.models import Session
-from catalog.services import adjust_stock
+from catalog.services.stock import adjust_stock
 from orders.services.audit import audit
 from tests.conftest import Api
 from tests.factories import make_address, make_customer, make_product, make_sku

@@ -23,10 +23,13 @@ from catalog.models import (
     StockMovement,
     StockMovementKind,
 )
+from catalog.services.search import index_products
 from miniback.core.transactions import atomic
 
 BATCH = 500
 PICTURES = "seed"
+# Every how many products have the tag.
+TAGS = {"新品": 5, "热卖": 7, "包邮": 3}
 
 
 class Family(NamedTuple):
@@ -37,6 +40,7 @@ class Family(NamedTuple):
     options: dict[str, tuple[str, ...]]
     articles: tuple[tuple[str, str, int], ...]
     story: str
+    attributes: dict[str, str]
 
 
 FAMILIES = (
@@ -48,6 +52,7 @@ FAMILIES = (
             ("云南古树普洱", "勐海熟茶，醇厚顺滑", 108), ("茉莉花茶", "七窨一提，鲜灵持久", 68),
         ),
         "当季采摘，小批量制作，密封避光保存。建议水温85至95度冲泡。",
+        {"产地": "中国", "保存": "密封避光"},
     ),
     Family(
         "水果", ("果园日记",), {"重量": ("3斤装", "5斤装", "10斤装")},
@@ -57,6 +62,7 @@ FAMILIES = (
             ("阳光玫瑰葡萄", "玫瑰香气，无籽脆甜", 69), ("蒲江红心猕猴桃", "软糯香甜，自然成熟", 42),
         ),
         "产地直发，坏果包赔。收到后请及时拆箱，阴凉处存放。",
+        {"产地": "中国", "配送": "产地直发"},
     ),
     Family(
         "咖啡", ("拾豆", "山见"), {"规格": ("227克", "454克"), "研磨": ("咖啡豆", "手冲粉")},
@@ -66,6 +72,7 @@ FAMILIES = (
             ("意式拼配一号", "厚实油脂，适合奶咖", 62), ("低因瑞士水处理", "晚上也能喝", 86),
         ),
         "下单后烘焙，七日内赏味最佳。单向排气阀包装。",
+        {"烘焙": "下单后烘焙", "保存": "密封避光"},
     ),
     Family(
         "家居", ("木与宿",), {"颜色": ("米白", "雾蓝", "燕麦")},
@@ -75,6 +82,7 @@ FAMILIES = (
             ("香薰蜡烛", "大豆蜡，燃烧四十小时", 69), ("藤编收纳篮", "手工编织，大容量", 55),
         ),
         "面料通过安全检测，婴幼儿可接触皮肤。支持七天无理由退换。",
+        {"材质": "天然材料", "售后": "七天无理由"},
     ),
     Family(
         "厨房", ("灶边",), {"尺寸": ("小号", "中号", "大号")},
@@ -84,6 +92,7 @@ FAMILIES = (
             ("玻璃密封罐", "硅胶密封，防潮保鲜", 29), ("耐热玻璃量杯", "双面刻度，微波可用", 25),
         ),
         "食品接触用材料，附检测报告。首次使用请先清洗。",
+        {"材质": "食品级", "产地": "中国"},
     ),
     Family(
         "文具", ("纸上",), {"款式": ("横线", "方格", "空白")},
@@ -93,6 +102,7 @@ FAMILIES = (
             ("素描速写本", "一百六十克细纹纸", 39), ("学生练习本五本装", "护眼纸，装订牢固", 18),
         ),
         "纸张来自可持续林业。颜色以收到实物为准。",
+        {"材质": "环保纸张", "产地": "中国"},
     ),
     Family(
         "服饰", ("棉事", "木与宿"), {"颜色": ("黑色", "白色", "藏青"), "尺码": ("S", "M", "L")},
@@ -102,6 +112,7 @@ FAMILIES = (
             ("轻薄羽绒马甲", "九十白鸭绒，可收纳", 239), ("连帽抓绒卫衣", "里层抓绒，宽松版型", 149),
         ),
         "尺码为平铺测量，误差一至三厘米。深色请与浅色分开洗涤。",
+        {"季节": "四季", "售后": "七天无理由"},
     ),
     Family(
         "数码配件", ("电格",), {"颜色": ("曜石黑", "云雾白")},
@@ -111,6 +122,7 @@ FAMILIES = (
             ("桌面手机支架", "铝合金，角度可调", 59), ("静音无线鼠标", "三档调速，一年续航", 69),
         ),
         "一年质保，只换不修。支持国家三包政策。",
+        {"质保": "一年", "售后": "只换不修"},
     ),
 )  # fmt: skip
 
@@ -180,6 +192,8 @@ def _make_batch(
         Product(
             category=categories[plan["family"].category],
             brand=brands[plan["brand"]],
+            tags=plan["tags"],
+            attributes=plan["family"].attributes,
             detail_html=f"<p>{plan['family'].story}</p>",
             status=ProductStatus.ON_SALE,
             in_stock=any(stock for *_rest, stock in plan["skus"]),
@@ -191,6 +205,7 @@ def _make_batch(
     products = list(Product.objects.filter(id__gt=last_id).order_by("id"))
     pairs = list(zip(products, plans, strict=True))
     _bulk_children(pairs)
+    index_products([product.pk for product in products])
     skus = Sku.objects.filter(id__gt=last_sku, stock__gt=0).order_by("id")
     StockMovement.objects.bulk_create(
         StockMovement(
@@ -256,6 +271,7 @@ def _plan(
     }
     return {
         "family": family,
+        "tags": [tag for tag, every in TAGS.items() if number % every == 0],
         "brand": chance.choice(family.brands),
         "skus": skus,
         "columns": columns,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from catalog.services.products import REINDEX, publish_due_products, reindex
 from miniback.core import outbox
 from miniback.core.idempotency import forget_old_keys
 from miniback.core.leases import Job
@@ -12,7 +13,10 @@ from orders.services.notices import process_due_notices
 from orders.services.refunds import send_due_refunds
 from orders.services.settlement import CLOSE_PAYMENT, check_due_payments, close_payment_by_number
 
-OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {CLOSE_PAYMENT: close_payment_by_number}
+OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {
+    CLOSE_PAYMENT: close_payment_by_number,
+    REINDEX: reindex,
+}
 
 
 def deliver_outbox() -> None:
@@ -26,6 +30,7 @@ JOBS: Final = (
     Job("send_due_refunds", send_due_refunds, every_seconds=3),
     Job("close_unpaid_orders", close_unpaid_orders, every_seconds=10),
     Job("remind_unpaid_orders", remind_unpaid_orders, every_seconds=30),
+    Job("publish_due_products", publish_due_products, every_seconds=10),
     Job("confirm_old_shipments", confirm_old_shipments, every_seconds=600),
     Job("forget_old_keys", forget_old_keys, every_seconds=3600),
 )

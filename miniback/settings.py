@@ -320,6 +320,12 @@ ORDER_RECEIVE_TIME = timedelta(days=number("ORDER_RECEIVE_DAYS", 10, at_least=1)
 # From how many fen up a refund on request needs a second member of staff; 0: never.
 REFUND_SECOND_APPROVAL_FEN = number("REFUND_SECOND_APPROVAL_FEN", 0)
 
+# How many seconds a CDN may give a catalogue answer without asking; 0: it always asks (by ETag).
+CDN_SECONDS = number("CDN_SECONDS", 0)
+
+# Finds products by text: a class with the methods of catalog.services.search.SearchEngine.
+SEARCH_ENGINE = text("SEARCH_ENGINE", "catalog.services.search.BigramEngine")
+
 # The mini program (WeChat: 开发管理 > 开发设置). A base URL is changed only for the sandbox.
 WECHAT_APP_ID = text("WECHAT_APP_ID", "")
 WECHAT_APP_SECRET = text("WECHAT_APP_SECRET", "")

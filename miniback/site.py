@@ -9,6 +9,7 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
+from miniback.core import read_cache
 from miniback.core.errors import Unavailable
 from miniback.core.transactions import is_transient, retry
 
@@ -26,7 +27,11 @@ class MinibackAdminSite(AdminSite):
         @functools.wraps(page)
         def patient(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             try:
-                return retry(lambda: page(request, *args, **kwargs))
+                answer = retry(lambda: page(request, *args, **kwargs))
+                if request.method == "POST":
+                    # Whatever staff changed, they see it when they look at the shop.
+                    read_cache.forget()
+                return answer
             except OperationalError as error:
                 if not is_transient(error):
                     raise

@@ -8,7 +8,9 @@ from django.utils import timezone
 from accounts.models import Address, Identity, Platform, Staff, User
 from accounts.services import save_address, start_session
 from catalog.models import Brand, Category, Product, ProductStatus, Sku, StockMovementKind
-from catalog.services import adjust_stock, refresh_product
+from catalog.services.products import refresh_product
+from catalog.services.search import index_products
+from catalog.services.stock import adjust_stock
 from miniback.core.transactions import atomic
 from miniback.platforms.wechat import Login
 from orders.models import ClaimedCoupon, Coupon, Order
@@ -53,9 +55,11 @@ def make_product(
 ) -> Product:
     more.setdefault("status", ProductStatus.ON_SALE)
     more.setdefault("published_at", timezone.now())
-    return Product.objects.create(
+    product = Product.objects.create(
         name=name, category=category or make_category(), brand=brand, **more
     )
+    index_products([product.pk])
+    return product
 
 
 @atomic

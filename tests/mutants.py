@@ -28,7 +28,7 @@ class Mutant(NamedTuple):
     test: str
 
 
-CATALOG, ORDERS = "catalog/services.py", "orders/services"
+CATALOG, ORDERS = "catalog/services/stock.py", "orders/services"
 T_CATALOG, T_ORDERS = "tests/catalog/test_services.py", "tests/orders/services"
 
 MUTANTS = (

@@ -1,11 +1,12 @@
 """A3, T13: what is somebody else's does not exist, in the very words of what never existed."""
 
+import re
 from typing import Any
 
 import pytest
 
 from accounts.models import User
-from catalog.models import Sku
+from catalog.models import Review, Sku
 from orders.models import CartLine, Order, Payment
 from orders.services.refunds import refund_payment
 from tests.conftest import Api
@@ -36,13 +37,15 @@ OBJECTS: dict[str, tuple[str, Any]] = {
     "POST orders/{number}/reviews/": ("order", REVIEWS),
     "POST refunds/{number}/withdraw/": ("refund", None),
     "POST refunds/{number}/return-parcel/": ("refund", PARCEL),
+    "POST reviews/{id}/follow-up/": ("review", {"text": "x"}),
 }
 
 
 def test_the_matrix_is_complete() -> None:
     needs = {op for op in OPERATIONS if "{" in op and op.split()[1] not in PUBLIC}
-    # An offer is everybody's.
+    # An offer is everybody's, and so is a product.
     needs -= {"POST coupons/{id}/claim/"}
+    needs -= {"PUT favourites/{product}/", "DELETE favourites/{product}/"}
     assert set(OBJECTS) == needs
 
 
@@ -57,13 +60,21 @@ def theirs(stranger: User, sku: Sku) -> dict[str, str]:
     )  # fmt: skip
     refund = refund_payment(payment, reason="x", now=order.placed_at)
     line = CartLine.objects.create(user=stranger, sku=sku, quantity=1)
+    review = Review.objects.create(
+        product=sku.product, sku=sku, user=stranger, reference="O1:1", rating=5,
+        created_at=order.placed_at,
+    )  # fmt: skip
     return {
+        "review": str(review.pk),
         "address": str(address.pk), "line": str(line.pk), "order": order.number,
         "payment": payment.number, "refund": refund.number,
     }  # fmt: skip
 
 
-MISSING = {"address": "999999", "line": "999999", "order": "O0", "payment": "P0", "refund": "R0"}
+MISSING = {
+    "address": "999999", "line": "999999", "order": "O0", "payment": "P0", "refund": "R0",
+    "review": "999999",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("operation", OBJECTS)
@@ -86,7 +97,7 @@ def test_a_strangers_object_is_not_found(api: Api, theirs: dict[str, str], opera
 )
 def test_nothing_without_a_token(anonymous: Api, operation: str) -> None:
     method, path = operation.split()
-    answer = anonymous.call(method, path.replace("{id}", "1").replace("{number}", "O1"), {})
+    answer = anonymous.call(method, re.sub(r"{\w+}", "1", path), {})
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
 
 

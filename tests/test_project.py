@@ -20,7 +20,8 @@ from tests.sandbox_process import ROOT
 
 PUBLIC = {
     "auth/login/", "auth/refresh/", "categories/", "brands/", "products/", "products/{id}/",
-    "schema/", "docs/", "redoc/", "callbacks/wechatpay/",
+    "brands/{id}/", "home/", "products/{id}/reviews/", "products/{id}/related/", "search/hot/",
+    "search/suggestions/", "schema/", "docs/", "redoc/", "callbacks/wechatpay/",
 }  # fmt: skip
 OPERATIONS = {
     "POST auth/login/", "POST auth/refresh/", "POST auth/logout/", "GET me/", "PUT me/",
@@ -35,6 +36,11 @@ OPERATIONS = {
     "GET refunds/{number}/", "POST refunds/{number}/withdraw/",
     "POST refunds/{number}/return-parcel/", "POST orders/{number}/reviews/", "GET coupons/",
     "GET coupons/mine/", "POST coupons/{id}/claim/", "POST coupons/redeem/",
+    "GET home/", "GET brands/{id}/", "GET products/{id}/reviews/", "GET products/{id}/related/",
+    "GET search/hot/", "GET search/suggestions/", "GET search/history/", "POST search/history/",
+    "DELETE search/history/", "GET favourites/", "PUT favourites/{product}/",
+    "DELETE favourites/{product}/", "GET footprints/", "POST footprints/", "DELETE footprints/",
+    "GET reviews/", "POST reviews/{id}/follow-up/",
 }  # fmt: skip
 
 

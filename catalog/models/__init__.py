@@ -1,16 +1,26 @@
-"""What: categories, brands, products, SKUs, stock and its book, freight templates, reviews."""
+"""What: categories, brands, products, SKUs, stock and its book, freight, reviews, home page, search."""
 
+from catalog.models.customer import Favourite, Footprint, SearchHistory
 from catalog.models.freight import (
     FreightRule,
     FreightTemplate,
     FreightUnit,
     validate_regions,
 )
+from catalog.models.home import (
+    Banner,
+    HomeRow,
+    HomeRowProduct,
+    HomeRowRule,
+    HotKeyword,
+    LinkKind,
+)
 from catalog.models.pictures import (
     picture_path,
     picture_url,
 )
 from catalog.models.product import (
+    CARD_COLUMNS,
     Brand,
     Category,
     CategoryQuerySet,
@@ -21,7 +31,8 @@ from catalog.models.product import (
     ProductStatus,
     validate_option_values,
 )
-from catalog.models.review import Review
+from catalog.models.review import Review, ReviewSummary
+from catalog.models.search import MAX_FACET, ProductFacet, SearchText, SearchToken
 from catalog.models.stock import (
     Sku,
     StockMovement,
@@ -30,18 +41,33 @@ from catalog.models.stock import (
 )
 
 __all__ = [
+    "CARD_COLUMNS",
+    "MAX_FACET",
+    "Banner",
     "Brand",
     "Category",
     "CategoryQuerySet",
+    "Favourite",
+    "Footprint",
     "FreightRule",
     "FreightTemplate",
     "FreightUnit",
+    "HomeRow",
+    "HomeRowProduct",
+    "HomeRowRule",
+    "HotKeyword",
+    "LinkKind",
     "Product",
+    "ProductFacet",
     "ProductOption",
     "ProductPicture",
     "ProductQuerySet",
     "ProductStatus",
     "Review",
+    "ReviewSummary",
+    "SearchHistory",
+    "SearchText",
+    "SearchToken",
     "Sku",
     "StockMovement",
     "StockMovementKind",

@@ -12,6 +12,20 @@ from catalog.models.freight import FreightTemplate
 from catalog.models.pictures import picture_path
 from miniback.core.fields import FenField
 
+# What a list shows of a product.
+CARD_COLUMNS = (
+    "id",
+    "name",
+    "subtitle",
+    "cover",
+    "price_fen",
+    "market_price_fen",
+    "sales_count",
+    "in_stock",
+)
+# Of tags and attributes.
+MAX_WORDS, MAX_WORD = 20, 30
+
 
 class CategoryTree:
     """Which category hangs below which."""
@@ -56,6 +70,7 @@ class Category(models.Model):
     picture = models.ImageField(_("picture"), upload_to=picture_path, blank=True)
     position = models.PositiveIntegerField(_("position"), default=0, help_text=_("low first"))
     is_visible = models.BooleanField(_("visible"), default=True)
+    is_shortcut = models.BooleanField(_("on the home page"), default=False)
 
     objects = CategoryQuerySet.as_manager()
 
@@ -87,6 +102,7 @@ class Brand(models.Model):
 
 class ProductStatus(models.TextChoices):
     DRAFT = "draft", _("draft")
+    SCHEDULED = "scheduled", _("scheduled")
     ON_SALE = "on_sale", _("on sale")
     OFF_SALE = "off_sale", _("off sale")
 
@@ -97,17 +113,36 @@ class ProductQuerySet(models.QuerySet["Product"]):
 
     def cards(self) -> "models.QuerySet[Product, Any]":
         """What a list shows, from the product's own row: no join, no object."""
+        return self.values(*CARD_COLUMNS, "published_at", *self.query.annotations)
+
+    def details(self) -> "models.QuerySet[Product, Any]":
+        """A product's page as far as one row goes: the card, the brand, the count of reviews."""
+        stars = [f"review_summary__stars_{rating}" for rating in range(1, 6)]
+        brand = ["brand_id", "brand__name", "brand__logo"]
         return self.values(
-            "id",
-            "name",
-            "subtitle",
-            "cover",
-            "price_fen",
-            "market_price_fen",
-            "sales_count",
-            "in_stock",
-            "published_at",
+            *CARD_COLUMNS, "category_id", "tags", "attributes", "detail_html", *brand, *stars
         )
+
+
+def validate_tags(tags: Any) -> None:
+    """Refuse what is not a list of up to 20 different words, such as ["新品"]."""
+    if (
+        not isinstance(tags, list)
+        or not all(isinstance(tag, str) and 0 < len(tag) <= MAX_WORD for tag in tags)
+        or len(set(tags)) != len(tags)
+        or len(tags) > MAX_WORDS
+    ):
+        raise ValidationError(_('Enter different words, such as ["new", "gift"].'))
+
+
+def validate_attributes(attributes: Any) -> None:
+    """Refuse what is not one value, or a list of values, for each of up to 20 names."""
+    if not isinstance(attributes, dict) or len(attributes) > MAX_WORDS:
+        raise ValidationError(_('Enter names and values, such as {"material": "cotton"}.'))
+    for name, value in attributes.items():
+        words = [name, *(value if isinstance(value, list) else [value])]
+        if not all(isinstance(word, str) and 0 < len(word) <= MAX_WORD for word in words):
+            raise ValidationError(_('Enter names and values, such as {"material": "cotton"}.'))
 
 
 class Product(models.Model):
@@ -147,7 +182,30 @@ class Product(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("pieces a customer may buy in all; empty: no limit"),
     )
-    published_at = models.DateTimeField(_("published at"))
+    published_at = models.DateTimeField(
+        _("published at"), help_text=_("a scheduled product goes on sale then")
+    )
+    tags = models.JSONField(
+        _("tags"),
+        default=list,
+        blank=True,
+        validators=[validate_tags],
+        help_text=_('such as ["new"]'),
+    )
+    attributes = models.JSONField(
+        _("attributes"),
+        default=dict,
+        blank=True,
+        validators=[validate_attributes],
+        help_text=_('such as {"material": "cotton", "season": ["spring", "autumn"]}'),
+    )
+    related = models.ManyToManyField(
+        "self",
+        symmetrical=False,
+        blank=True,
+        verbose_name=_("related products"),
+        help_text=_("shown first; others of the category follow"),
+    )
     price_fen = FenField(_("price"), default=0, editable=False)
     market_price_fen = FenField(_("market price"), null=True, editable=False)
     sales_count = models.PositiveIntegerField(_("sold"), default=0, editable=False)
@@ -163,6 +221,11 @@ class Product(models.Model):
             models.Index(fields=["status", "published_at", "id"], name="product_published"),
             models.Index(fields=["status", "price_fen", "id"], name="product_price"),
             models.Index(fields=["status", "sales_count", "id"], name="product_sales"),
+            # The same four orders within a category, and within a brand, are sorted from these.
+            models.Index(
+                fields=["category", "status", "published_at", "id"], name="product_category"
+            ),
+            models.Index(fields=["brand", "status", "published_at", "id"], name="product_brand"),
         ]
 
     def __str__(self) -> str:

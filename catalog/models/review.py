@@ -27,9 +27,15 @@ class Review(models.Model):
     rating = models.PositiveSmallIntegerField(_("rating"))
     text = models.CharField(_("text"), max_length=1000, blank=True)
     images = models.JSONField(_("pictures"), default=list, blank=True)
+    has_images = models.BooleanField(_("with pictures"), default=False, editable=False)
     is_anonymous = models.BooleanField(_("anonymous"), default=False)
     is_visible = models.BooleanField(_("visible"), default=True)
     created_at = models.DateTimeField(_("created at"))
+    follow_up = models.CharField(_("follow-up"), max_length=1000, blank=True)
+    follow_up_images = models.JSONField(_("pictures of the follow-up"), default=list, blank=True)
+    followed_up_at = models.DateTimeField(_("followed up at"), null=True, blank=True)
+    reply = models.CharField(_("reply"), max_length=1000, blank=True)
+    replied_at = models.DateTimeField(_("replied at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("review")
@@ -41,3 +47,40 @@ class Review(models.Model):
 
     def __str__(self) -> str:
         return self.reference
+
+
+class ReviewSummary(models.Model):
+    """Visible reviews of a product, counted: kept right by whatever writes, hides or shows one."""
+
+    product = models.OneToOneField(
+        Product, models.CASCADE, primary_key=True, related_name="review_summary"
+    )
+    stars_1 = models.PositiveIntegerField(default=0)
+    stars_2 = models.PositiveIntegerField(default=0)
+    stars_3 = models.PositiveIntegerField(default=0)
+    stars_4 = models.PositiveIntegerField(default=0)
+    stars_5 = models.PositiveIntegerField(default=0)
+    with_images = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("review summary")
+        verbose_name_plural = _("review summaries")
+
+    def __str__(self) -> str:
+        return f"{self.product_id}: {self.count}"
+
+    @property
+    def stars(self) -> dict[int, int]:
+        """How many reviews gave each rating."""
+        return {rating: getattr(self, f"stars_{rating}") for rating in range(1, 6)}
+
+    @property
+    def count(self) -> int:
+        return sum(self.stars.values())
+
+    @property
+    def rating(self) -> float | None:
+        """The mean, to one decimal."""
+        if not self.count:
+            return None
+        return round(sum(rating * number for rating, number in self.stars.items()) / self.count, 1)

@@ -20,7 +20,7 @@ MAX_LIMIT = 50
 
 
 class KeysetPagination(BasePagination):
-    """``?cursor=&limit=`` over the view's ``ordering``: one column of the table, ties broken by id.
+    """``?cursor=&limit=`` over the view's ``ordering``: one column or annotation, ties broken by id.
 
     ``ordering`` is a name such as ``-sales_count``; rows may be objects or ``values()`` dicts, and
     must contain the column and ``id``. The condition is written ``a < x OR (a = x AND id < y)``:
@@ -80,7 +80,9 @@ class KeysetPagination(BasePagination):
         try:
             value, row_id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
             meta = queryset.model._meta
-            key = meta.get_field(self.column).to_python(value), meta.pk.to_python(row_id)
+            annotation = queryset.query.annotations.get(self.column)
+            column = annotation.output_field if annotation else meta.get_field(self.column)
+            key = column.to_python(value), meta.pk.to_python(row_id)
             if None in key:
                 raise ValueError("an ordering column is never null")
             return key

@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.core.files.base import ContentFile
@@ -41,6 +41,13 @@ def store_upload(*, user: Any, purpose: str, file: UploadedFile) -> Upload:
     upload.file.save(f"picture.{kind.lower()}", ContentFile(buffer.getvalue()), save=False)
     upload.save()
     return upload
+
+
+def upload_urls(ids: Iterable[str]) -> dict[str, str]:
+    """URLs of the uploads that exist, by one query, or none."""
+    wanted = set(ids)
+    rows = Upload.objects.filter(pk__in=wanted) if wanted else []
+    return {upload.pk: upload.url for upload in rows}
 
 
 def refuse_foreign_uploads(ids: Collection[str], *, user_id: int, purpose: str) -> None:

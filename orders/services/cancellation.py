@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from catalog.services import give_back_stock
+from catalog.services.stock import give_back_stock
 from miniback.core.transactions import atomic
 from miniback.platforms.errors import PlatformError, TryAgain
 from orders.models import Order, OrderEventKind, Payment

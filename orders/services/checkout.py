@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Address
 from catalog.models import Sku
-from catalog.services import OutOfStock, take_stock
+from catalog.services.stock import OutOfStock, take_stock
 from miniback.core.errors import Conflict, Refused
 from miniback.core.models import remember
 from miniback.core.money import MAX_FEN

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import StockMovementKind
-from catalog.services import give_back_stock
+from catalog.services.stock import give_back_stock
 from miniback.core.errors import Conflict, InvalidFields
 from miniback.core.transactions import atomic
 from orders.models import Order, OrderLine, Refund, RefundLine

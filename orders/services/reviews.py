@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Review
-from catalog.services import write_review
+from catalog.services.reviews import write_review
 from miniback.core.errors import Conflict, NotFound
 from miniback.core.transactions import atomic
 from orders.models import Order, OrderLine

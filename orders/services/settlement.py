@@ -7,7 +7,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.utils import timezone
 
-from catalog.services import count_sales
+from catalog.services.products import count_sales
 from miniback.core import outbox
 from miniback.core.errors import PlatformUnavailable, Throttled
 from miniback.core.transactions import assert_no_transaction, atomic

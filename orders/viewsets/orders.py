@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from catalog.services import OutOfStock
+from catalog.services.stock import OutOfStock
 from miniback.core.errors import KeyMismatch, NotFound, PlatformUnavailable
 from miniback.core.idempotency import run_once
 from miniback.core.models import knows

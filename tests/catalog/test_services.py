@@ -6,14 +6,8 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from catalog.models import Product, Sku, StockMovement
-from catalog.services import (
-    OutOfStock,
-    adjust_stock,
-    clean_html,
-    give_back_stock,
-    refresh_product,
-    take_stock,
-)
+from catalog.services.products import clean_html, refresh_product
+from catalog.services.stock import OutOfStock, adjust_stock, give_back_stock, take_stock
 from miniback.core.errors import InvalidFields
 from tests.factories import make_product, make_sku
 

@@ -10,7 +10,7 @@ from django.forms.models import model_to_dict
 from accounts.authentication import ALIVE
 from accounts.models import Session
 from catalog.models import Brand, Sku
-from catalog.services import _with_product
+from catalog.services.stock import _with_product
 from miniback.core.queries import CompiledQuery, insert
 from orders.models import Order, OrderLine
 from orders.services.delivery import OWN

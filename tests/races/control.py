@@ -14,7 +14,7 @@ from django.core.wsgi import get_wsgi_application
 application = get_wsgi_application()
 
 from catalog.models import Sku, StockMovement, StockMovementKind  # noqa: E402
-from catalog.services import OutOfStock  # noqa: E402
+from catalog.services.stock import OutOfStock  # noqa: E402
 from orders.services import checkout  # noqa: E402
 from orders.viewsets import orders as viewsets  # noqa: E402
 

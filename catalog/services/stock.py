@@ -1,22 +1,19 @@
-"""Domain operations on the catalogue: stock, prices, publication, sales, reviews."""
+"""Stock: taken, given back, adjusted, each time by one conditional UPDATE and with a line in the book."""
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
-import nh3
 from django.db import connection
-from django.db.models import F, Min
-from django.utils import timezone
+from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models import Product, Review, Sku, StockMovement, StockMovementKind
+from catalog.models import Product, Sku, StockMovement, StockMovementKind
+from catalog.services.products import refresh_availability, refresh_product, topic
+from miniback.core import read_cache
 from miniback.core.errors import Conflict, InvalidFields
-from miniback.core.models import UploadPurpose
 from miniback.core.queries import CompiledQuery, insert
 from miniback.core.transactions import atomic
-from miniback.core.uploads import refuse_foreign_uploads
 
 MAX_STOCK = 1_000_000_000
 
@@ -54,6 +51,8 @@ def take_stock(quantities: Mapping[int, int], *, reference: str) -> dict[int, Sk
     skus = {sku.pk: sku for sku in _with_product(len(quantities)).all(*quantities)}
     _record(StockMovementKind.RESERVE, {i: -n for i, n in quantities.items()}, reference)
     refresh_availability(sku.product_id for sku in skus.values() if sku.stock == 0)
+    for product_id in {sku.product_id for sku in skus.values()}:
+        read_cache.forget_on_commit(topic(product_id))
     return skus
 
 
@@ -72,8 +71,10 @@ def give_back_stock(
     for sku_id, quantity in sorted(quantities.items()):
         Sku.objects.filter(id=sku_id).update(stock=F("stock") + quantity)
     _record(kind, quantities, reference, occasion=occasion)
-    sold_out = Product.objects.filter(skus__in=quantities, in_stock=False)
-    refresh_availability(sold_out.values_list("id", flat=True))
+    products = dict(Product.objects.filter(skus__in=quantities).values_list("id", "in_stock"))
+    refresh_availability(product_id for product_id, in_stock in products.items() if not in_stock)
+    for product_id in products:
+        read_cache.forget_on_commit(topic(product_id))
 
 
 @atomic
@@ -117,62 +118,3 @@ def _record(
             for sku_id, delta in sorted(deltas.items())
         )
     )
-
-
-def refresh_availability(product_ids: Iterable[int]) -> None:
-    """Write ``in_stock`` of each product from its SKUs, where it is no longer true."""
-    for product_id in sorted(set(product_ids)):
-        buyable = Sku.objects.filter(product_id=product_id, is_active=True, stock__gt=0).exists()
-        Product.objects.filter(id=product_id).exclude(in_stock=buyable).update(in_stock=buyable)
-
-
-@atomic
-def refresh_product(product_id: int) -> None:
-    """Write a product's lowest price and availability from its active SKUs, after one was changed."""
-    active = Sku.objects.filter(product_id=product_id, is_active=True)
-    lowest = active.aggregate(price=Min("price_fen"), market=Min("market_price_fen"))
-    Product.objects.filter(id=product_id).update(
-        price_fen=lowest["price"] or 0, market_price_fen=lowest["market"]
-    )
-    refresh_availability([product_id])
-
-
-def count_sales(pieces: Mapping[int, int]) -> None:
-    """Add sold pieces to products; ``pieces`` maps product id to a number."""
-    for product_id, count in sorted(pieces.items()):
-        Product.objects.filter(id=product_id).update(sales_count=F("sales_count") + count)
-
-
-@atomic
-def write_review(
-    user: Any,
-    *,
-    product_id: int,
-    sku_id: int,
-    reference: str,
-    rating: int,
-    text: str,
-    images: Sequence[str],
-    is_anonymous: bool,
-) -> Review:
-    """Keep what a customer says of a bought line; ``reference`` names the line and is unique.
-
-    ``images`` are ids of his uploads. Raises NotFound (an upload that is not his).
-    """
-    refuse_foreign_uploads(images, user_id=user.pk, purpose=UploadPurpose.REVIEW)
-    return Review.objects.create(
-        user=user,
-        product_id=product_id,
-        sku_id=sku_id,
-        reference=reference,
-        rating=rating,
-        text=text,
-        images=list(images),
-        is_anonymous=is_anonymous,
-        created_at=timezone.now(),
-    )
-
-
-def clean_html(html: str) -> str:
-    """Rich text with an allow-list of tags: no script, style, frame or handler is left."""
-    return nh3.clean(html)

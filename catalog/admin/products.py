@@ -1,9 +1,10 @@
-"""The catalogue desk: products with SKUs inline; stock moves by a change with a reason."""
+"""Products with SKUs inline; stock moves by a change with a reason."""
 
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db import transaction
 from django.db.models import JSONField, QuerySet
 from django.http import HttpRequest
@@ -12,50 +13,31 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from catalog import services
 from catalog.models import (
-    Brand,
-    Category,
-    FreightRule,
-    FreightTemplate,
     Product,
     ProductOption,
     ProductPicture,
     ProductStatus,
-    Review,
     Sku,
     StockMovement,
     StockMovementKind,
     picture_url,
 )
+from catalog.services.products import clean_html, refresh_product, set_status
+from catalog.services.search import index_products
+from catalog.services.stock import MAX_STOCK, adjust_stock
 from miniback.core.admin import FactsOnly, yuan
 from miniback.core.errors import DomainError
 
 
-@admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
-    list_display = ["name", "parent", "position", "is_visible"]
-    list_editable = ["position", "is_visible"]
-    list_select_related = ["parent"]
-    search_fields = ["name"]
-    autocomplete_fields = ["parent"]
-    ordering = ["parent__position", "position", "id"]
-
-
-@admin.register(Brand)
-class BrandAdmin(admin.ModelAdmin):
-    list_display = ["name"]
-    search_fields = ["name"]
-    ordering = ["name"]
-
-
-class FreightRuleForm(forms.ModelForm):
-    def clean_regions(self) -> list[str]:
-        # Django takes any empty JSON for blank.
-        return self.cleaned_data["regions"] or []
-
-
 class ProductForm(forms.ModelForm):
+    published_at = forms.SplitDateTimeField(
+        label=_("published at"),
+        required=False,
+        widget=AdminSplitDateTime,
+        help_text=_("a scheduled product goes on sale then"),
+    )
+
     class Meta:
         model = Product
         fields = [
@@ -67,11 +49,35 @@ class ProductForm(forms.ModelForm):
             "cover",
             "detail_html",
             "purchase_limit",
+            "tags",
+            "attributes",
             "status",
+            "published_at",
+            "related",
         ]
 
     def clean_detail_html(self) -> str:
-        return services.clean_html(self.cleaned_data["detail_html"])
+        return clean_html(self.cleaned_data["detail_html"])
+
+    def clean_tags(self) -> list[str]:
+        # Django takes any empty JSON for blank.
+        return self.cleaned_data["tags"] or []
+
+    def clean_attributes(self) -> dict[str, Any]:
+        return self.cleaned_data["attributes"] or {}
+
+    def clean_published_at(self) -> Any:
+        """On sale now is published now, whatever was planned; a plan lies in the future."""
+        when, now = self.cleaned_data.get("published_at"), timezone.now()
+        if self.cleaned_data.get("status") != ProductStatus.SCHEDULED:
+            return min(when, now) if when else now
+        if when is None or when <= now:
+            raise forms.ValidationError(_("Say when it goes on sale: a time to come."))
+        return when
+
+
+# The form's columns: `related` is a table of its own.
+OWN_COLUMNS = [name for name in ProductForm.Meta.fields if name != "related"]
 
 
 class SkuForm(forms.ModelForm):
@@ -80,8 +86,8 @@ class SkuForm(forms.ModelForm):
     stock_change = forms.IntegerField(
         label=_("stock change"),
         required=False,
-        min_value=-services.MAX_STOCK,
-        max_value=services.MAX_STOCK,
+        min_value=-MAX_STOCK,
+        max_value=MAX_STOCK,
         help_text=_("pieces to add, or to remove with a minus"),
     )
 
@@ -155,7 +161,7 @@ class ProductAdmin(admin.ModelAdmin):
     list_select_related = ["category"]
     search_fields = ["name", "skus__code"]
     search_help_text = _("name or SKU code")
-    autocomplete_fields = ["category", "brand"]
+    autocomplete_fields = ["category", "brand", "related"]
     ordering = ["-id"]
     show_full_result_count = False
     inlines = [OptionInline, SkuInline, PictureInline]
@@ -174,10 +180,15 @@ class ProductAdmin(admin.ModelAdmin):
             # SKUs before their product, as orders do (docs/locking.md).
             list(Sku.objects.select_for_update().filter(product=obj).order_by("pk").only("pk"))
             # Not price, availability and sales: orders change them while the form is open.
-            obj.save(update_fields=[*ProductForm.Meta.fields, "updated_at"])
+            obj.save(update_fields=[*OWN_COLUMNS, "updated_at"])
             return
-        obj.published_at = timezone.now()
         super().save_model(request, obj, form, change)
+
+    def save_related(
+        self, request: HttpRequest, form: forms.ModelForm, formsets: Any, change: bool
+    ) -> None:
+        super().save_related(request, form, formsets, change)
+        index_products([form.instance.pk])
 
     def save_formset(
         self, request: HttpRequest, form: forms.ModelForm, formset: Any, change: bool
@@ -188,7 +199,7 @@ class ProductAdmin(admin.ModelAdmin):
         for sku_form in formset.forms:
             if delta := sku_form.cleaned_data.get("stock_change"):
                 self._change_stock(request, sku_form.instance, delta)
-        services.refresh_product(form.instance.pk)
+        refresh_product(form.instance.pk)
 
     def _change_stock(self, request: HttpRequest, sku: Sku, delta: int) -> None:
         is_first = not sku.movements.exists()
@@ -196,7 +207,7 @@ class ProductAdmin(admin.ModelAdmin):
         note = str(_("by %(name)s") % {"name": request.user})
         try:
             with transaction.atomic():
-                services.adjust_stock(sku, delta=delta, note=note, kind=kind)
+                adjust_stock(sku, delta=delta, note=note, kind=kind)
         except DomainError as error:
             self.message_user(request, f"{sku}: {error.detail}", messages.ERROR)
 
@@ -215,24 +226,9 @@ class ProductAdmin(admin.ModelAdmin):
     def _set_status(
         self, request: HttpRequest, queryset: QuerySet[Product], status: ProductStatus
     ) -> None:
-        count = queryset.exclude(status=status).update(status=status)
+        count = set_status(list(queryset.values_list("pk", flat=True)), status)
         text = ngettext("%d product changed.", "%d products changed.", count) % count
         self.message_user(request, text)
-
-
-class FreightRuleInline(admin.TabularInline):
-    model = FreightRule
-    form = FreightRuleForm
-    formfield_overrides = SMALL_JSON
-    extra = 0
-
-
-@admin.register(FreightTemplate)
-class FreightTemplateAdmin(admin.ModelAdmin):
-    list_display = ["name", "unit"]
-    search_fields = ["name"]
-    ordering = ["name"]
-    inlines = [FreightRuleInline]
 
 
 @admin.register(StockMovement)
@@ -243,31 +239,3 @@ class StockMovementAdmin(FactsOnly, admin.ModelAdmin):
     search_fields = ["sku__code", "reference"]
     ordering = ["-id"]
     show_full_result_count = False
-
-
-@admin.register(Review)
-class ReviewAdmin(FactsOnly, admin.ModelAdmin):
-    """Staff hide and show reviews; nobody rewrites one."""
-
-    list_display = ["created_at", "product", "user", "rating", "text", "is_visible"]
-    list_filter = ["rating", "is_visible"]
-    list_select_related = ["product", "user"]
-    search_fields = ["reference", "product__name", "text"]
-    ordering = ["-id"]
-    show_full_result_count = False
-    actions = ["hide", "show"]
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # For the actions; the form itself is read-only.
-        return request.user.has_perm("catalog.change_review")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [field.name for field in Review._meta.fields]
-
-    @admin.action(description=_("Hide"), permissions=["change"])
-    def hide(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
-        queryset.update(is_visible=False)
-
-    @admin.action(description=_("Show"), permissions=["change"])
-    def show(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
-        queryset.update(is_visible=True)

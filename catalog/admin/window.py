@@ -1,0 +1,95 @@
+"""Categories, brands, and the home page."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import transaction
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from catalog.models import (
+    Banner,
+    Brand,
+    Category,
+    HomeRow,
+    HomeRowProduct,
+    HotKeyword,
+    picture_url,
+)
+from catalog.services.products import announce_new_name
+
+
+class SearchedByName(admin.ModelAdmin):
+    """Products are found by the names of these: a new one reaches the index by a job."""
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "name" in form.changed_data:
+            announce_new_name(obj)
+
+
+@admin.register(Category)
+class CategoryAdmin(SearchedByName):
+    list_display = ["name", "parent", "position", "is_visible", "is_shortcut"]
+    list_editable = ["position", "is_visible", "is_shortcut"]
+    list_select_related = ["parent"]
+    search_fields = ["name"]
+    autocomplete_fields = ["parent"]
+    ordering = ["parent__position", "position", "id"]
+
+
+@admin.register(Brand)
+class BrandAdmin(SearchedByName):
+    list_display = ["name"]
+    search_fields = ["name"]
+    ordering = ["name"]
+
+
+@admin.register(Banner)
+class BannerAdmin(admin.ModelAdmin):
+    list_display = [
+        "thumbnail",
+        "title",
+        "link_kind",
+        "starts_at",
+        "ends_at",
+        "position",
+        "is_visible",
+    ]
+    list_display_links = ["thumbnail", "title"]
+    list_editable = ["position", "is_visible"]
+    list_filter = ["is_visible", "link_kind"]
+    ordering = ["position", "id"]
+
+    @admin.display(description="")
+    def thumbnail(self, banner: Banner) -> str:
+        return format_html('<img src="{}" height="40" alt="">', picture_url(banner.picture.name))
+
+
+class PickedInline(admin.TabularInline):
+    model = HomeRowProduct
+    fields = ["product", "position"]
+    autocomplete_fields = ["product"]
+    extra = 0
+    verbose_name = _("chosen product")
+
+
+@admin.register(HomeRow)
+class HomeRowAdmin(admin.ModelAdmin):
+    list_display = ["title", "rule", "category", "size", "position", "is_visible"]
+    list_editable = ["position", "is_visible"]
+    list_select_related = ["category"]
+    autocomplete_fields = ["category"]
+    inlines = [PickedInline]
+    ordering = ["position", "id"]
+
+
+@admin.register(HotKeyword)
+class HotKeywordAdmin(admin.ModelAdmin):
+    list_display = ["keyword", "is_default", "is_highlighted", "position"]
+    list_editable = ["is_default", "is_highlighted", "position"]
+    search_fields = ["keyword"]
+    ordering = ["position", "id"]

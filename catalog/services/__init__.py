@@ -1,0 +1,1 @@
+"""Domain operations on the catalogue, a module a story."""

@@ -1,0 +1,110 @@
+"""What stands on a product's own row, kept right whenever something under it changes."""
+
+import secrets
+from collections.abc import Collection, Iterable, Mapping
+from functools import partial
+from typing import Final
+
+import nh3
+from django.db.models import F, Min
+from django.utils import timezone
+
+from catalog.models import Brand, Category, Product, ProductStatus, Sku
+from catalog.services.search import index_products
+from miniback.core import outbox, read_cache
+from miniback.core.transactions import atomic, retry
+
+BATCH = 200
+# Of an outbox message: {"category": id} or {"brand": id} has a new name.
+REINDEX: Final = "catalog.reindex"
+
+
+def topic(product_id: int) -> str:
+    """What the read cache calls answers about one product."""
+    return f"product:{product_id}"
+
+
+def refresh_availability(product_ids: Iterable[int]) -> None:
+    """Write ``in_stock`` of each product from its SKUs, where it is no longer true."""
+    for product_id in sorted(set(product_ids)):
+        buyable = Sku.objects.filter(product_id=product_id, is_active=True, stock__gt=0).exists()
+        stale = Product.objects.filter(id=product_id).exclude(in_stock=buyable)
+        if stale.update(in_stock=buyable):
+            read_cache.forget_on_commit()
+
+
+@atomic
+def refresh_product(product_id: int) -> None:
+    """Write a product's lowest price and availability from its active SKUs, after one was changed."""
+    active = Sku.objects.filter(product_id=product_id, is_active=True)
+    lowest = active.aggregate(price=Min("price_fen"), market=Min("market_price_fen"))
+    Product.objects.filter(id=product_id).update(
+        price_fen=lowest["price"] or 0, market_price_fen=lowest["market"]
+    )
+    refresh_availability([product_id])
+    read_cache.forget_on_commit()
+
+
+@atomic
+def set_status(product_ids: Collection[int], status: ProductStatus) -> int:
+    """Put products on sale or take them off; return how many were not so already."""
+    now = timezone.now()
+    changed = Product.objects.filter(pk__in=product_ids).exclude(status=status)
+    if status == ProductStatus.ON_SALE:
+        # What was planned for later is published now.
+        changed.filter(published_at__gt=now).update(published_at=now)
+    count = changed.update(status=status)
+    index_products(product_ids)
+    read_cache.forget_on_commit()
+    return count
+
+
+def publish_due_products() -> None:
+    """Put scheduled products on sale whose time has come."""
+    due = Product.objects.filter(
+        status=ProductStatus.SCHEDULED, published_at__lte=timezone.now()
+    ).order_by("published_at", "id")
+    for product_id in due.values_list("pk", flat=True)[:BATCH]:
+        retry(partial(_publish, product_id))
+
+
+@atomic
+def _publish(product_id: int) -> None:
+    # Staff may have changed their mind meanwhile.
+    still = Product.objects.filter(
+        pk=product_id, status=ProductStatus.SCHEDULED, published_at__lte=timezone.now()
+    )
+    if still.update(status=ProductStatus.ON_SALE):
+        index_products([product_id])
+
+
+def announce_new_name(named: Category | Brand) -> None:
+    """Have the products of a renamed category or brand indexed again, soon."""
+    outbox.post(
+        topic=REINDEX,
+        event_key=f"{REINDEX}:{secrets.token_hex(8)}",
+        payload={named._meta.model_name or "": named.pk},
+    )
+
+
+def reindex(named: dict[str, int]) -> None:
+    """Bring the products up to date whose category or brand has a new name: {"brand": id}."""
+    last = 0
+    while True:
+        after = Product.objects.filter(pk__gt=last, **named).order_by("pk")
+        ids = list(after.values_list("pk", flat=True)[:BATCH])
+        if not ids:
+            return
+        retry(partial(index_products, ids))
+        last = ids[-1]
+
+
+def count_sales(pieces: Mapping[int, int]) -> None:
+    """Add sold pieces to products; ``pieces`` maps product id to a number."""
+    for product_id, count in sorted(pieces.items()):
+        Product.objects.filter(id=product_id).update(sales_count=F("sales_count") + count)
+
+
+def clean_html(html: str) -> str:
+    """Rich text with an allow-list of tags: no script, style, frame or handler is left."""
+    return nh3.clean(html)

@@ -1,0 +1,216 @@
+"""Full-text search by a table of character pairs: the same on every database, and in Chinese.
+
+The interface is three functions of an engine: ``index`` products, ``forget`` them, narrow a queryset
+to those ``matching`` a text. docs/search.md says how another engine takes their place.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Exists, F, OuterRef, QuerySet
+from django.utils.module_loading import import_string
+
+from catalog.models import MAX_FACET, Product, ProductFacet, SearchText, SearchToken, Sku
+from catalog.words import (
+    index_tokens,
+    is_chinese,
+    is_settled_by_tokens,
+    normalise,
+    query_terms,
+    term_tokens,
+)
+from miniback.core.transactions import atomic
+
+# Counting goes no further: beyond it a token is common, whatever its number.
+CAPPED_COUNT = """(
+    SELECT COUNT(*) FROM (SELECT 1 AS one FROM catalog_searchtoken WHERE token = %s LIMIT 1000) AS some
+)"""
+# What a token in the name weighs more than one in the subtitle; below it, shorter names come first.
+TIER = 64
+NAME, KIND, SUBTITLE, ATTRIBUTE = 4, 3, 2, 1
+
+
+class SearchEngine(Protocol):
+    def index(self, product_ids: Collection[int]) -> None:
+        """Make these products found by what they are now; forget those not on sale."""
+
+    def forget(self, product_ids: Collection[int]) -> None:
+        """Let these products be found no more."""
+
+    def matching(self, products: "QuerySet[Product]", text: str) -> "QuerySet[Product]":
+        """Narrow ``products`` to those on sale that match, annotated with ``relevance``, high first."""
+
+
+@cache
+def engine() -> SearchEngine:
+    """The engine that SEARCH_ENGINE names."""
+    made: SearchEngine = import_string(settings.SEARCH_ENGINE)()
+    return made
+
+
+class BigramEngine:
+    """Tokens in the shop's own database: nothing to run beside it, and never behind it."""
+
+    @atomic
+    def index(self, product_ids: Collection[int]) -> None:
+        self.forget(product_ids)
+        documents = list(_documents(product_ids))
+        SearchText.objects.bulk_create(
+            SearchText(product_id=one.product_id, text=one.text) for one in documents
+        )
+        SearchToken.objects.bulk_create(
+            (
+                SearchToken(token=token, product_id=one.product_id, weight=weight)
+                for one in documents
+                for token, weight in sorted(one.weights.items())
+            ),
+            batch_size=2000,
+        )
+
+    @atomic
+    def forget(self, product_ids: Collection[int]) -> None:
+        for table in (SearchToken, SearchText):
+            # No need to load rows that nothing hangs on.
+            rows = table.objects.filter(product_id__in=product_ids)
+            rows._raw_delete(rows.db)
+
+    def matching(self, products: "QuerySet[Product]", text: str) -> "QuerySet[Product]":
+        """The strictest reading of ``text`` that finds anything, on sale in all of the shop."""
+        for tokens, terms in _readings(query_terms(text)):
+            ordered = _rarest_first(tokens)
+            is_sure = len(ordered) == 1 and not terms
+            if is_sure or (ordered and _narrow(Product.objects.all(), ordered, terms).exists()):
+                return _narrow(products, ordered, terms)
+        return products.annotate(relevance=F("id")).none()
+
+
+Tokens = Collection[str]
+
+
+def _readings(terms: Sequence[str]) -> Iterator[tuple[Tokens, Sequence[str]]]:
+    """Tokens that a product must have, and terms that must stand in its text, strictest first.
+
+    As it is written; then cut where no product has the pair, for words written without a space
+    (降噪耳机 is 降噪 and 耳机, for nothing has 噪耳); then by single characters.
+    """
+    if not terms:
+        return
+    strict = {token for term in terms for token in term_tokens(term)}
+    yield strict, [term for term in terms if not is_settled_by_tokens(term)]
+    known = {token for token, count in _capped_counts(strict).items() if count}
+    cut: set[str] = set()
+    for term in terms:
+        own = term_tokens(term) & known
+        cut |= own | (set(term) - set("".join(own)) if is_chinese(term) else {term})
+    yield cut, []
+    yield {piece for term in terms for piece in (term if is_chinese(term) else [term])}, []
+
+
+def _narrow(
+    products: "QuerySet[Product]", tokens: Sequence[str], terms: Iterable[str]
+) -> "QuerySet[Product]":
+    leading, *others = tokens
+    found = products.filter(search_tokens__token=leading).annotate(
+        relevance=F("search_tokens__weight")
+    )
+    for token in others:
+        has_it = SearchToken.objects.filter(product_id=OuterRef("pk"), token=token)
+        found = found.filter(Exists(has_it))
+    for term in terms:
+        found = found.filter(search_text__text__contains=term)
+    return found
+
+
+def _rarest_first(tokens: Tokens) -> list[str]:
+    """The tokens in the order of looking them up; none if one of them stands in no product.
+
+    The rarest leads: its rows are read, and the others looked up for each of them.
+    """
+    counts = _capped_counts(tokens)
+    return sorted(tokens, key=lambda token: (counts[token], token)) if all(counts.values()) else []
+
+
+def _capped_counts(tokens: Tokens) -> dict[str, int]:
+    """How many products each token has, up to a thousand, in one round trip."""
+    tokens = list(tokens)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT " + ", ".join([CAPPED_COUNT] * len(tokens)), tokens)
+        return dict(zip(tokens, cursor.fetchone(), strict=True))
+
+
+class _Document:
+    """A product's words, each with the weight of the best place it stands in."""
+
+    def __init__(self, product: Product, codes: Iterable[str], options: Iterable[str]) -> None:
+        self.product_id = product.pk
+        name = normalise(product.name)
+        kinds = [product.category.name, product.brand.name if product.brand else "", *product.tags]
+        places = [
+            (NAME, [name]),
+            (KIND, [*kinds, *codes]),
+            (SUBTITLE, [product.subtitle]),
+            (ATTRIBUTE, [*_words(product.attributes), *options]),
+        ]
+        brevity = TIER - 1 - min(len(name), TIER - 1)
+        self.weights: dict[str, int] = {}
+        # Terms do not reach over a line's end.
+        self.text = "\n".join(normalise(text) for _tier, texts in places for text in texts)
+        for tier, texts in places:
+            for text in texts:
+                for token in index_tokens(normalise(text), beginnings=tier == NAME):
+                    # Single characters of a long subtitle would find everything.
+                    if tier > SUBTITLE or len(token) > 1:
+                        self.weights.setdefault(token, tier * TIER + brevity)
+
+
+def _documents(product_ids: Collection[int]) -> Iterator[_Document]:
+    codes: dict[int, list[str]] = defaultdict(list)
+    options: dict[int, dict[str, None]] = defaultdict(dict)
+    active = Sku.objects.filter(product__in=product_ids, is_active=True).order_by("id")
+    for product_id, code, chosen in active.values_list("product_id", "code", "options"):
+        codes[product_id].append(code)
+        options[product_id] |= dict.fromkeys(chosen.values())
+    products = Product.objects.on_sale().filter(pk__in=product_ids).order_by("id")
+    for product in products.select_related("category", "brand"):
+        yield _Document(product, codes[product.pk], options[product.pk])
+
+
+def _words(attributes: dict[str, Any]) -> Iterator[str]:
+    for name, value in attributes.items():
+        yield name
+        yield from value if isinstance(value, list) else [value]
+
+
+def tag_facet(tag: str) -> str:
+    return f"tag:{tag}"[:MAX_FACET]
+
+
+def attribute_facet(name: str, value: str) -> str:
+    return f"attribute:{name}:{value}"[:MAX_FACET]
+
+
+@atomic
+def index_products(product_ids: Collection[int]) -> None:
+    """Bring everything that lists find products by up to date: text, tags and attributes."""
+    engine().index(product_ids)
+    old = ProductFacet.objects.filter(product_id__in=product_ids)
+    old._raw_delete(old.db)
+    products = Product.objects.on_sale().filter(pk__in=product_ids).order_by("id")
+    ProductFacet.objects.bulk_create(
+        ProductFacet(product=product, facet=facet)
+        for product in products
+        for facet in sorted(_facets(product))
+    )
+
+
+def _facets(product: Product) -> set[str]:
+    attributes = {
+        attribute_facet(name, value)
+        for name, values in product.attributes.items()
+        for value in (values if isinstance(values, list) else [values])
+    }
+    return {tag_facet(tag) for tag in product.tags} | attributes

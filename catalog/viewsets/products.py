@@ -1,0 +1,181 @@
+"""Products: lists, search, one product's page, its reviews and what goes with it."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog.models import (
+    Category,
+    Product,
+    ProductOption,
+    ProductPicture,
+    Review,
+    ReviewSummary,
+    Sku,
+)
+from catalog.serializers.products import (
+    SKU_COLUMNS,
+    ProductCardSerializer,
+    ProductPageSerializer,
+    ProductQuery,
+    ProductSerializer,
+    product_card,
+    product_detail,
+)
+from catalog.serializers.window import (
+    STAR_GROUPS,
+    ReviewPageSerializer,
+    ReviewQuery,
+    product_review,
+    review_summary,
+)
+from catalog.services.facets import facets_of
+from catalog.services.home import suggest_instead
+from catalog.services.products import topic
+from catalog.services.search import attribute_facet, engine, tag_facet
+from catalog.viewsets.window import ShopWindowViewSet
+from miniback.core.errors import NotFound
+from miniback.core.schema import describe, path_id
+from miniback.core.uploads import upload_urls
+
+RELATED = 10
+
+
+class ProductViewSet(ShopWindowViewSet):
+    serializer_class = ProductCardSerializer
+    queryset = Product.objects.none()
+    lookup_value_regex = r"[0-9]{1,18}"
+
+    @describe(
+        "List products on sale",
+        answers={200: ProductPageSerializer},
+        parameters=[ProductQuery],
+        public=True,
+    )
+    def list(self, request: Request) -> Response:
+        """Filter, search and order; unknown parameters are ignored.
+
+        A search is ordered by relevance. Words are found in name, brand, category, tags, SKU codes,
+        subtitle and attributes; nobody needs to put spaces between Chinese words.
+        """
+        query = ProductQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        wanted = query.validated_data
+        self.ordering = wanted["ordering"]
+        products = filter_products(wanted)
+        page = self.paginate_queryset(products.cards()) or []
+        answer = self.get_paginated_response([product_card(row) for row in page])
+        if "cursor" not in request.query_params:
+            if wanted["facets"]:
+                answer.data["facets"] = facets_of(products, self.ordering)
+            if wanted["search"].strip() and not page:
+                answer.data["suggestions"] = suggest_instead(wanted["search"])
+        return answer
+
+    @describe(
+        "Read a product",
+        answers={200: ProductSerializer},
+        errors=[NotFound],
+        parameters=[path_id()],
+        public=True,
+    )
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """With pictures, options, attributes, rating and the SKUs that can be bought."""
+        row = Product.objects.on_sale().details().filter(pk=pk).first()
+        if row is None:
+            raise NotFound
+        self.topic = topic(row["id"])
+        in_order = ("position", "id")
+        pictures = ProductPicture.objects.filter(product=int(pk)).order_by(*in_order)
+        options = ProductOption.objects.filter(product=int(pk)).order_by(*in_order)
+        skus = Sku.objects.filter(product=int(pk), is_active=True).order_by("id")
+        return Response(
+            product_detail(
+                row,
+                pictures=pictures.values_list("picture", flat=True),
+                options=options.values_list("name", "values"),
+                skus=skus.values(*SKU_COLUMNS),
+            )
+        )
+
+    @describe(
+        "List reviews of a product",
+        answers={200: ReviewPageSerializer},
+        errors=[NotFound],
+        parameters=[path_id(), ReviewQuery],
+        public=True,
+    )
+    @action(methods=["get"], detail=True)
+    def reviews(self, request: Request, pk: str) -> Response:
+        """Newest first, with the shop's replies; `summary` counts all of them."""
+        query = ReviewQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        if not Product.objects.on_sale().filter(pk=pk).exists():
+            raise NotFound
+        self.topic, self.ordering = topic(int(pk)), "-id"
+        shown = Review.objects.filter(product=int(pk), is_visible=True).select_related(
+            "user", "sku"
+        )
+        if rating := query.validated_data.get("rating"):
+            shown = shown.filter(rating__in=STAR_GROUPS.get(rating) or [int(rating)])
+        if query.validated_data["with_images"]:
+            shown = shown.filter(has_images=True)
+        page = self.paginate_queryset(shown) or []
+        urls = upload_urls(name for review in page for name in _uploads(review))
+        answer = self.get_paginated_response([product_review(review, urls) for review in page])
+        summary = ReviewSummary.objects.filter(product=int(pk)).first() or ReviewSummary()
+        answer.data["summary"] = review_summary(summary)
+        return answer
+
+    @describe(
+        "List what goes with a product",
+        answers={200: ProductCardSerializer(many=True)},
+        errors=[NotFound],
+        parameters=[path_id()],
+        public=True,
+    )
+    @action(methods=["get"], detail=True)
+    def related(self, request: Request, pk: str) -> Response:
+        """At most ten: what staff chose, then what sells best in the same category."""
+        product = Product.objects.on_sale().filter(pk=pk).first()
+        if product is None:
+            raise NotFound
+        chosen = list(product.related.on_sale().cards().order_by("id")[:RELATED])
+        others = Product.objects.on_sale().filter(category=product.category_id)
+        others = others.exclude(pk__in=[pk, *(card["id"] for card in chosen)])
+        best = others.cards().order_by("-sales_count", "-id")[: RELATED - len(chosen)]
+        cards = [product_card(card) for card in [*chosen, *best]]
+        return Response({"results": cards, "next_cursor": None})
+
+
+def _uploads(review: Review) -> list[str]:
+    avatar = [] if review.is_anonymous or not review.user.avatar_id else [review.user.avatar_id]
+    return [*review.images, *review.follow_up_images, *avatar]
+
+
+def filter_products(wanted: dict[str, Any]) -> Any:
+    """Products on sale that match a validated ProductQuery."""
+    products: QuerySet[Product]
+    if text := wanted["search"].strip():
+        # The index knows products on sale only: the status need not be looked at.
+        products = engine().matching(Product.objects.all(), text)
+    else:
+        products = Product.objects.on_sale()
+    if category := wanted.get("category"):
+        products = products.filter(category__in=Category.objects.with_descendants(category))
+    if brand := wanted.get("brand"):
+        products = products.filter(brand=brand)
+    if tag := wanted.get("tag"):
+        products = products.filter(facets__facet=tag_facet(tag))
+    for name, value in wanted.get("attribute", []):
+        products = products.filter(facets__facet=attribute_facet(name, value))
+    if (lowest := wanted.get("min_price_fen")) is not None:
+        products = products.filter(price_fen__gte=lowest)
+    if (highest := wanted.get("max_price_fen")) is not None:
+        products = products.filter(price_fen__lte=highest)
+    if wanted["in_stock"] is not None:
+        products = products.filter(in_stock=wanted["in_stock"])
+    return products
