@@ -11,7 +11,6 @@ import argparse
 import http.client
 import itertools
 import json
-import os
 import random
 import statistics
 import sys
@@ -26,6 +25,7 @@ from django.db import connection  # isort: skip
 from django.test.utils import CaptureQueriesContext  # isort: skip
 
 from accounts.models import Session
+from bench.server import cpu_seconds, pin
 from catalog.services.stock import adjust_stock
 from orders.services.audit import audit
 from tests.conftest import Api
@@ -121,30 +121,6 @@ def order_for(
             raise RuntimeError(f"{path}: {answer.status} {text[:300]!r}")
     line.close()
     return times
-
-
-def workers(shop: Shop) -> list[int]:
-    server = shop.processes[0].pid
-    with open(f"/proc/{server}/task/{server}/children") as file:
-        return [server, *map(int, file.read().split())]
-
-
-def pin(shop: Shop) -> None:
-    """The server has one core, everybody else the others."""
-    for pid in workers(shop):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            os.sched_setaffinity(int(thread), {0})
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, set(range(1, os.cpu_count() or 2)))
-
-
-def cpu_seconds(shop: Shop) -> float:
-    ticks = 0
-    for pid in workers(shop):
-        with open(f"/proc/{pid}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def statements(skus: list[int]) -> int:

@@ -1,5 +1,7 @@
 """Where pictures are kept."""
 
+from functools import lru_cache
+
 from django.core.files.storage import default_storage
 from django.db import models
 
@@ -12,6 +14,7 @@ def picture_path(instance: models.Model, filename: str) -> str:
     return f"catalog/{name[:2].lower()}/{name}.{filename.rpartition('.')[2].lower()[:5]}"
 
 
+@lru_cache(maxsize=20_000)
 def picture_url(name: str) -> str:
-    """Absolute URL of a stored picture, or "" for none."""
+    """Absolute URL of a stored picture, or "" for none. A name's URL never changes."""
     return default_storage.url(name) if name else ""

@@ -142,8 +142,8 @@ class ProductSerializer(ProductCardSerializer):
 def product_detail(
     row: dict[str, Any],
     *,
-    pictures: Iterable[str],
-    options: Iterable[tuple[str, list[str]]],
+    pictures: Iterable[dict[str, Any]],
+    options: list[dict[str, Any]],
     skus: Iterable[dict[str, Any]],
 ) -> dict[str, Any]:
     """A row of ``Product.objects.details()`` and what hangs on it, as JSON."""
@@ -161,8 +161,8 @@ def product_detail(
         },
         "tags": row["tags"],
         "attributes": row["attributes"],
-        "images": [picture_url(name) for name in pictures],
-        "options": [{"name": name, "values": values} for name, values in options],
+        "images": [picture_url(picture["picture"]) for picture in pictures],
+        "options": options,
         "skus": [sku_card(sku) for sku in skus],
         "detail_html": row["detail_html"],
         "rating": round(total / count, 1) if count else None,

@@ -27,7 +27,7 @@ from miniback.core.transactions import atomic
 
 # Counting goes no further: beyond it a token is common, whatever its number.
 CAPPED_COUNT = """(
-    SELECT COUNT(*) FROM (SELECT 1 AS one FROM catalog_searchtoken WHERE token = %s LIMIT 1000) AS some
+    SELECT COUNT(*) FROM (SELECT 1 AS one FROM catalog_searchtoken WHERE token = %s LIMIT 1000) AS counted
 )"""
 # What a token in the name weighs more than one in the subtitle; below it, shorter names come first.
 TIER = 64

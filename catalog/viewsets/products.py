@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import (
-    Category,
     Product,
     ProductOption,
     ProductPicture,
@@ -35,17 +33,40 @@ from catalog.serializers.window import (
 from catalog.services.facets import facets_of
 from catalog.services.home import suggest_instead
 from catalog.services.products import topic
-from catalog.services.search import attribute_facet, engine, tag_facet
+from catalog.viewsets.filters import CardPagination, filter_products
 from catalog.viewsets.window import ShopWindowViewSet
 from miniback.core.errors import NotFound
+from miniback.core.queries import CompiledValues
 from miniback.core.schema import describe, path_id
+from miniback.core.serializers import parse_query
 from miniback.core.uploads import upload_urls
 
 RELATED = 10
 
+# A product's page, compiled once: building four statements would cost three times what they take.
+_id = [Product._meta.pk]
+DETAILS = CompiledValues(lambda pk: Product.objects.on_sale().details().filter(pk=pk), _id)
+PICTURES = CompiledValues(
+    lambda pk: (
+        ProductPicture.objects.filter(product=pk).order_by("position", "id").values("picture")
+    ),
+    _id,
+)
+OPTIONS = CompiledValues(
+    lambda pk: (
+        ProductOption.objects.filter(product=pk).order_by("position", "id").values("name", "values")
+    ),
+    _id,
+)
+SKUS = CompiledValues(
+    lambda pk: Sku.objects.filter(product=pk, is_active=True).order_by("id").values(*SKU_COLUMNS),
+    _id,
+)
+
 
 class ProductViewSet(ShopWindowViewSet):
     serializer_class = ProductCardSerializer
+    pagination_class = CardPagination
     queryset = Product.objects.none()
     lookup_value_regex = r"[0-9]{1,18}"
 
@@ -61,16 +82,13 @@ class ProductViewSet(ShopWindowViewSet):
         A search is ordered by relevance. Words are found in name, brand, category, tags, SKU codes,
         subtitle and attributes; nobody needs to put spaces between Chinese words.
         """
-        query = ProductQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        wanted = query.validated_data
-        self.ordering = wanted["ordering"]
-        products = filter_products(wanted)
-        page = self.paginate_queryset(products.cards()) or []
+        wanted = parse_query(ProductQuery, request.query_params)
+        self.wanted, self.ordering = wanted, wanted["ordering"]
+        page: list[Any] = self.paginate_queryset(Product.objects.all()) or []
         answer = self.get_paginated_response([product_card(row) for row in page])
         if "cursor" not in request.query_params:
             if wanted["facets"]:
-                answer.data["facets"] = facets_of(products, self.ordering)
+                answer.data["facets"] = facets_of(filter_products(wanted), self.ordering)
             if wanted["search"].strip() and not page:
                 answer.data["suggestions"] = suggest_instead(wanted["search"])
         return answer
@@ -84,20 +102,13 @@ class ProductViewSet(ShopWindowViewSet):
     )
     def retrieve(self, request: Request, pk: str) -> Response:
         """With pictures, options, attributes, rating and the SKUs that can be bought."""
-        row = Product.objects.on_sale().details().filter(pk=pk).first()
+        row = DETAILS.first(pk)
         if row is None:
             raise NotFound
         self.topic = topic(row["id"])
-        in_order = ("position", "id")
-        pictures = ProductPicture.objects.filter(product=int(pk)).order_by(*in_order)
-        options = ProductOption.objects.filter(product=int(pk)).order_by(*in_order)
-        skus = Sku.objects.filter(product=int(pk), is_active=True).order_by("id")
         return Response(
             product_detail(
-                row,
-                pictures=pictures.values_list("picture", flat=True),
-                options=options.values_list("name", "values"),
-                skus=skus.values(*SKU_COLUMNS),
+                row, pictures=PICTURES.all(pk), options=OPTIONS.all(pk), skus=SKUS.all(pk)
             )
         )
 
@@ -154,28 +165,3 @@ class ProductViewSet(ShopWindowViewSet):
 def _uploads(review: Review) -> list[str]:
     avatar = [] if review.is_anonymous or not review.user.avatar_id else [review.user.avatar_id]
     return [*review.images, *review.follow_up_images, *avatar]
-
-
-def filter_products(wanted: dict[str, Any]) -> Any:
-    """Products on sale that match a validated ProductQuery."""
-    products: QuerySet[Product]
-    if text := wanted["search"].strip():
-        # The index knows products on sale only: the status need not be looked at.
-        products = engine().matching(Product.objects.all(), text)
-    else:
-        products = Product.objects.on_sale()
-    if category := wanted.get("category"):
-        products = products.filter(category__in=Category.objects.with_descendants(category))
-    if brand := wanted.get("brand"):
-        products = products.filter(brand=brand)
-    if tag := wanted.get("tag"):
-        products = products.filter(facets__facet=tag_facet(tag))
-    for name, value in wanted.get("attribute", []):
-        products = products.filter(facets__facet=attribute_facet(name, value))
-    if (lowest := wanted.get("min_price_fen")) is not None:
-        products = products.filter(price_fen__gte=lowest)
-    if (highest := wanted.get("max_price_fen")) is not None:
-        products = products.filter(price_fen__lte=highest)
-    if wanted["in_stock"] is not None:
-        products = products.filter(in_stock=wanted["in_stock"])
-    return products

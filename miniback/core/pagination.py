@@ -30,18 +30,19 @@ class KeysetPagination(BasePagination):
     def paginate_queryset(
         self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
-        ordering: str = getattr(view, "ordering", "-id")
-        self.column = ordering.removeprefix("-")
+        self.ordering: str = getattr(view, "ordering", "-id")
+        self.column = self.ordering.removeprefix("-")
         limit = _limit(request.query_params.get("limit"))
-        backwards = ordering.startswith("-")
-        by_id = "-id" if backwards else "id"
-        queryset = queryset.order_by(*dict.fromkeys([ordering, by_id]))
-        if cursor := request.query_params.get("cursor"):
-            queryset = queryset.filter(self._after(cursor, queryset, "lt" if backwards else "gt"))
-        rows = list(queryset[: limit + 1])
+        cursor = request.query_params.get("cursor")
+        key = self._decode(cursor, queryset) if cursor else None
+        rows = self.fetch(queryset, key, limit + 1)
         self.has_next = len(rows) > limit
         self.page = rows[:limit]
         return self.page
+
+    def fetch(self, queryset: QuerySet[Any], key: tuple[Any, Any] | None, count: int) -> list[Any]:
+        """The first ``count`` rows after ``key``, or from the beginning."""
+        return list(page(queryset, self.ordering, key, count))
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next_cursor": self._next_cursor()})
@@ -68,13 +69,6 @@ class KeysetPagination(BasePagination):
             {"name": "limit", "in": "query", "description": "Rows a page.", "schema": limit},
         ]
 
-    def _after(self, cursor: str, queryset: QuerySet[Any], than: str) -> Q:
-        value, row_id = self._decode(cursor, queryset)
-        if self.column == "id":
-            return Q(**{f"id__{than}": row_id})
-        further = Q(**{f"{self.column}__{than}": value})
-        return further | Q(**{self.column: value, f"id__{than}": row_id})
-
     def _decode(self, cursor: str, queryset: QuerySet[Any]) -> tuple[Any, Any]:
         """Read a cursor of ours; anything else is the client's mistake, whatever is in it."""
         try:
@@ -97,6 +91,22 @@ class KeysetPagination(BasePagination):
         key: Sequence[Any] = [read(self.column), read("id")]
         packed = json.dumps(key, default=lambda moment: moment.isoformat(), separators=(",", ":"))
         return urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+
+def page(
+    queryset: QuerySet[Any], ordering: str, key: tuple[Any, Any] | None, count: int
+) -> QuerySet[Any]:
+    """``queryset`` in this order, ties by id in the same direction, after ``key`` (value, id)."""
+    column, backwards = ordering.removeprefix("-"), ordering.startswith("-")
+    than, by_id = ("lt", "-id") if backwards else ("gt", "id")
+    queryset = queryset.order_by(*dict.fromkeys([ordering, by_id]))
+    if key is not None:
+        value, row_id = key
+        after = Q(**{f"id__{than}": row_id})
+        if column != "id":
+            after = Q(**{f"{column}__{than}": value}) | (Q(**{column: value}) & after)
+        queryset = queryset.filter(after)
+    return queryset[:count]
 
 
 def _limit(raw: str | None) -> int:

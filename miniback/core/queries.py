@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
-from django.db.models import Field, Model, QuerySet
+from django.db.models import DateTimeField, Field, Model, QuerySet
 from django.db.models.query import get_related_populators  # type: ignore[attr-defined]
+from django.db.models.sql import Query
 
 M = TypeVar("M", bound=Model)
 EXAMPLE = 700_000_000
@@ -37,8 +39,10 @@ class CompiledQuery(Generic[M]):
         if getattr(self._mine, "connection", None) is not connection.connection:
             self._compile()
         written = list(self._mine.parameters)
-        for place, field, value in zip(self._mine.places, self._fields, values, strict=True):
-            written[place] = field.get_db_prep_value(value, connection)
+        for places, field, value in zip(self._mine.places, self._fields, values, strict=True):
+            prepared = field.get_db_prep_value(value, connection)
+            for place in places:
+                written[place] = prepared
         with connection.cursor() as cursor:
             cursor.execute(self._mine.sql, written)
             rows = cursor.fetchall()
@@ -58,21 +62,57 @@ class CompiledQuery(Generic[M]):
     def _compile(self) -> None:
         mine = self._mine
         # Values that no query has by itself, so that they are found again among its parameters.
-        examples = [field.to_python(EXAMPLE + n) for n, field in enumerate(self._fields)]
-        mine.compiler = self._build(*examples).query.get_compiler(connection=connection)
+        examples = [_example(field, n) for n, field in enumerate(self._fields)]
+        query = self._build(*examples).query
+        mine.compiler = query.get_compiler(connection=connection)
         mine.sql, parameters = mine.compiler.as_sql()
         mine.parameters = list(parameters)
         mine.places = [
-            mine.parameters.index(field.get_db_prep_value(example, connection))
+            _places(mine.parameters, field.get_db_prep_value(example, connection))
             for field, example in zip(self._fields, examples, strict=True)
         ]
+        columns = [column for column, _sql, _alias in mine.compiler.select]
+        mine.converters = mine.compiler.get_converters(columns)
+        self._note_shape(mine, query)
+        mine.connection = connection.connection
+
+    def _note_shape(self, mine: threading.local, query: Query) -> None:
         select, info = mine.compiler.select, mine.compiler.klass_info
-        mine.converters = mine.compiler.get_converters([column for column, _sql, _alias in select])
         fields = info["select_fields"]
         mine.model, mine.columns = info["model"], slice(fields[0], fields[-1] + 1)
         mine.names = [column[0].target.attname for column in select[mine.columns]]
         mine.related = get_related_populators(info, select, connection.alias)
-        mine.connection = connection.connection
+
+
+class CompiledValues(CompiledQuery[Any]):
+    """The same for ``values()``: rows are dictionaries."""
+
+    def all(self, *values: Any) -> list[Any]:
+        return super().all(*values)
+
+    def first(self, *values: Any) -> Any:
+        return super().first(*values)
+
+    def _row(self, row: Sequence[Any]) -> Any:
+        return dict(zip(self._mine.names, row, strict=True))
+
+    def _note_shape(self, mine: threading.local, query: Query) -> None:
+        annotations = query.annotation_select
+        mine.names = [*query.extra_select, *query.values_select, *annotations]
+
+
+def _example(field: "Field[Any, Any]", number: int) -> Any:
+    if isinstance(field, DateTimeField):
+        return datetime(1907, 1, 1 + number, tzinfo=UTC)
+    return field.to_python(EXAMPLE + number)
+
+
+def _places(parameters: Sequence[Any], value: Any) -> list[int]:
+    """Where a value stands: a cursor's does twice."""
+    found = [place for place, parameter in enumerate(parameters) if parameter == value]
+    if not found:
+        raise LookupError(f"{value!r} is not among the parameters of the compiled query")
+    return found
 
 
 @cache
