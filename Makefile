@@ -8,7 +8,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 WORKERS ?= 2
 
-.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-orders bench-audit clean
+.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-orders bench-audit bench-catalogue bench-cache bench-scale clean
 .DEFAULT_GOAL := help
 
 help:
@@ -61,7 +61,7 @@ test-mutants: .venv/dev.installed
 test-browser: .venv/browser.installed
 	$(BIN)/pytest -q -m browser
 
-bench: bench-orders bench-audit bench-kill
+bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-kill
 
 # Long runs, each printing its figures. DATABASE_URL picks the database; SQLite is the default.
 ORDERS ?= 3000
@@ -72,6 +72,18 @@ bench-kill: .venv/dev.installed .venv/production.installed
 bench-orders: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.orders
 	DATABASE_URL=$(MARIADB_URL) $(PY) -m bench.orders
+
+# wrk must be there (Debian: apt-get install wrk).
+bench-catalogue: .venv/dev.installed .venv/production.installed
+	$(PY) -m bench.catalogue
+	DATABASE_URL=$(MARIADB_URL) $(PY) -m bench.catalogue
+
+bench-cache: .venv/dev.installed .venv/production.installed
+	$(PY) -m bench.cache
+
+PRODUCTS ?= 200000
+bench-scale: .venv/dev.installed .venv/production.installed
+	$(PY) -m bench.scale --products $(PRODUCTS)
 
 bench-audit: ORDERS = 1000000
 bench-audit: .venv/dev.installed .venv/production.installed

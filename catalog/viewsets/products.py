@@ -36,6 +36,7 @@ from catalog.services.products import topic
 from catalog.viewsets.filters import CardPagination, filter_products
 from catalog.viewsets.window import ShopWindowViewSet
 from miniback.core.errors import NotFound
+from miniback.core.pagination import KeysetPagination
 from miniback.core.queries import CompiledValues
 from miniback.core.schema import describe, path_id
 from miniback.core.serializers import parse_query
@@ -119,7 +120,7 @@ class ProductViewSet(ShopWindowViewSet):
         parameters=[path_id(), ReviewQuery],
         public=True,
     )
-    @action(methods=["get"], detail=True)
+    @action(methods=["get"], detail=True, pagination_class=KeysetPagination)
     def reviews(self, request: Request, pk: str) -> Response:
         """Newest first, with the shop's replies; `summary` counts all of them."""
         query = ReviewQuery(data=request.query_params)

@@ -2,7 +2,6 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -88,9 +87,14 @@ class KeysetPagination(BasePagination):
             return None
         last = self.page[-1]
         read = last.__getitem__ if isinstance(last, dict) else lambda name: getattr(last, name)
-        key: Sequence[Any] = [read(self.column), read("id")]
-        packed = json.dumps(key, default=lambda moment: moment.isoformat(), separators=(",", ":"))
-        return urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+        return encode(read(self.column), read("id"))
+
+
+def encode(value: Any, row_id: Any) -> str:
+    """The cursor after a row."""
+    key = [value, row_id]
+    packed = json.dumps(key, default=lambda moment: moment.isoformat(), separators=(",", ":"))
+    return urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
 
 def page(
