@@ -1,12 +1,12 @@
 """A small believable shop, or a large one: the same products in the same order every time."""
 
+import io
 import itertools
 import random
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db.models import Max
 from django.utils import timezone
@@ -24,10 +24,11 @@ from catalog.models import (
     StockMovementKind,
 )
 from catalog.services.search import index_products
+from miniback.core.pictures import ORIGINAL, store_picture
 from miniback.core.transactions import atomic
 
 BATCH = 500
-PICTURES = "seed"
+PICTURES = "pictures/de"
 # Every how many products have the tag.
 TAGS = {"新品": 5, "热卖": 7, "包邮": 3}
 
@@ -135,7 +136,9 @@ def seed_products(count: int | None = None) -> Iterator[int]:
     catalogue = list(_articles())
     wanted = count or len(catalogue)
     categories, brands, pictures = _categories(), _brands(), _pictures()
-    start = Product.objects.filter(pictures__picture__startswith=f"{PICTURES}/").distinct().count()
+    start = (
+        Product.objects.filter(pictures__picture__startswith=f"{PICTURES}/demo-").distinct().count()
+    )
     for first in range(start, wanted, BATCH):
         numbers = range(first, min(first + BATCH, wanted))
         _make_batch(numbers, catalogue, categories, brands, pictures)
@@ -169,10 +172,12 @@ def _pictures() -> list[str]:
     """Names of one drawn picture an article; a large shop shares them."""
     names = []
     for number, (kind, *_rest) in enumerate(_articles()):
-        name = f"{PICTURES}/{number:02d}.jpg"
-        if not default_storage.exists(name):
-            default_storage.save(name, ContentFile(draw(kind, seed=number)))
-        names.append(name)
+        name = f"demo-{number:02d}"
+        kept = f"{PICTURES}/{name}/{ORIGINAL}"
+        if not default_storage.exists(kept):
+            drawn = io.BytesIO(draw(kind, seed=number))
+            kept = store_picture(drawn, default_storage, name=name)
+        names.append(kept)
     return names
 
 

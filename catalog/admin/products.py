@@ -21,13 +21,13 @@ from catalog.models import (
     Sku,
     StockMovement,
     StockMovementKind,
-    picture_url,
 )
 from catalog.services.products import clean_html, refresh_product, set_status
 from catalog.services.search import index_products
 from catalog.services.stock import MAX_STOCK, adjust_stock
 from miniback.core.admin import FactsOnly, yuan
 from miniback.core.errors import DomainError
+from miniback.core.pictures import picture_url
 
 
 class ProductForm(forms.ModelForm):
@@ -170,7 +170,7 @@ class ProductAdmin(admin.ModelAdmin):
 
     @admin.display(description="")
     def thumbnail(self, product: Product) -> str:
-        url = picture_url(product.cover.name)
+        url = picture_url(product.cover.name, "thumb")
         return format_html('<img src="{}" width="40" height="40" alt="">', url) if url else "-"
 
     def save_model(

@@ -16,9 +16,9 @@ from catalog.models import (
     HomeRow,
     HomeRowProduct,
     HotKeyword,
-    picture_url,
 )
 from catalog.services.products import announce_new_name
+from miniback.core.pictures import picture_url
 
 
 class SearchedByName(admin.ModelAdmin):
@@ -66,7 +66,9 @@ class BannerAdmin(admin.ModelAdmin):
 
     @admin.display(description="")
     def thumbnail(self, banner: Banner) -> str:
-        return format_html('<img src="{}" height="40" alt="">', picture_url(banner.picture.name))
+        return format_html(
+            '<img src="{}" height="40" alt="">', picture_url(banner.picture.name, "thumb")
+        )
 
 
 class PickedInline(admin.TabularInline):

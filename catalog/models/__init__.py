@@ -17,7 +17,6 @@ from catalog.models.home import (
 )
 from catalog.models.pictures import (
     picture_path,
-    picture_url,
 )
 from catalog.models.product import (
     CARD_COLUMNS,
@@ -72,7 +71,6 @@ __all__ = [
     "StockMovement",
     "StockMovementKind",
     "picture_path",
-    "picture_url",
     "validate_option_values",
     "validate_regions",
     "validate_sku_options",

@@ -9,9 +9,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models.pictures import picture_path
 from catalog.models.product import Category, Product
 from miniback.core.fields import ExactCharField
+from miniback.core.pictures import PictureField
 
 
 class LinkKind(models.TextChoices):
@@ -36,7 +36,7 @@ class BannerQuerySet(models.QuerySet["Banner"]):
 
 class Banner(models.Model):
     title = models.CharField(_("title"), max_length=50)
-    picture = models.ImageField(_("picture"), upload_to=picture_path)
+    picture = PictureField(_("picture"))
     link_kind = models.CharField(
         _("leads to"), max_length=10, choices=LinkKind, default=LinkKind.NONE
     )

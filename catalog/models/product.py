@@ -9,8 +9,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models.freight import FreightTemplate
-from catalog.models.pictures import picture_path
 from miniback.core.fields import FenField
+from miniback.core.pictures import PictureField
 
 # What a list shows of a product.
 CARD_COLUMNS = (
@@ -67,7 +67,7 @@ class Category(models.Model):
         verbose_name=_("parent"),
     )
     name = models.CharField(_("name"), max_length=50)
-    picture = models.ImageField(_("picture"), upload_to=picture_path, blank=True)
+    picture = PictureField(_("picture"), blank=True)
     position = models.PositiveIntegerField(_("position"), default=0, help_text=_("low first"))
     is_visible = models.BooleanField(_("visible"), default=True)
     is_shortcut = models.BooleanField(_("on the home page"), default=False)
@@ -90,7 +90,7 @@ class Category(models.Model):
 
 class Brand(models.Model):
     name = models.CharField(_("name"), max_length=50, unique=True)
-    logo = models.ImageField(_("logo"), upload_to=picture_path, blank=True)
+    logo = PictureField(_("logo"), blank=True)
 
     class Meta:
         verbose_name = _("brand")
@@ -170,7 +170,7 @@ class Product(models.Model):
     )
     name = models.CharField(_("name"), max_length=100)
     subtitle = models.CharField(_("subtitle"), max_length=200, blank=True)
-    cover = models.ImageField(_("cover"), upload_to=picture_path, blank=True)
+    cover = PictureField(_("cover"), blank=True)
     detail_html = models.TextField(_("description"), blank=True)
     status = models.CharField(
         _("status"), max_length=10, choices=ProductStatus, default=ProductStatus.DRAFT
@@ -234,7 +234,7 @@ class Product(models.Model):
 
 class ProductPicture(models.Model):
     product = models.ForeignKey(Product, models.CASCADE, related_name="pictures")
-    picture = models.ImageField(_("picture"), upload_to=picture_path)
+    picture = PictureField(_("picture"))
     position = models.PositiveIntegerField(_("position"), default=0, help_text=_("low first"))
 
     class Meta:

@@ -7,10 +7,10 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models.pictures import picture_path
 from catalog.models.product import Product, ProductStatus
 from miniback.core.fields import ExactCharField, FenField
 from miniback.core.models import AppendOnlyModel, AppendOnlyQuerySet
+from miniback.core.pictures import PictureField
 
 
 def validate_sku_options(options: Any) -> None:
@@ -37,7 +37,7 @@ class Sku(models.Model):
     market_price_fen = FenField(_("market price"), null=True, blank=True)
     stock = models.BigIntegerField(_("stock"), default=0, editable=False)
     weight_g = models.PositiveIntegerField(_("weight in grams"), default=0)
-    picture = models.ImageField(_("picture"), upload_to=picture_path, blank=True)
+    picture = PictureField(_("picture"), blank=True)
     is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from catalog.models import picture_url
+from miniback.core.pictures import picture_url
 from miniback.core.serializers import FenInputField, IdField
 
 ORDERINGS = ["-published_at", "price_fen", "-price_fen", "-sales_count", "-relevance"]
@@ -65,7 +65,7 @@ def product_card(row: dict[str, Any]) -> dict[str, Any]:
         "id": row["id"],
         "name": row["name"],
         "subtitle": row["subtitle"],
-        "cover_url": picture_url(row["cover"]),
+        "cover_url": picture_url(row["cover"], "card"),
         "price_fen": row["price_fen"],
         "market_price_fen": row["market_price_fen"],
         "sales_count": row["sales_count"],
@@ -157,7 +157,7 @@ def product_detail(
         and {
             "id": row["brand_id"],
             "name": row["brand__name"],
-            "logo_url": picture_url(row["brand__logo"]),
+            "logo_url": picture_url(row["brand__logo"], "thumb"),
         },
         "tags": row["tags"],
         "attributes": row["attributes"],
@@ -175,5 +175,5 @@ SKU_COLUMNS = ["id", "code", "options", "price_fen", "market_price_fen", "stock"
 
 def sku_card(row: dict[str, Any]) -> dict[str, Any]:
     card = dict(row)
-    card["image_url"] = picture_url(card.pop("picture"))
+    card["image_url"] = picture_url(card.pop("picture"), "card")
     return card

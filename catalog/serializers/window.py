@@ -12,9 +12,9 @@ from catalog.models import (
     LinkKind,
     Review,
     ReviewSummary,
-    picture_url,
 )
 from catalog.serializers.products import ProductCardSerializer
+from miniback.core.pictures import picture_url
 
 STAR_GROUPS = {"good": [4, 5], "medium": [3], "bad": [1, 2]}
 
@@ -34,7 +34,7 @@ def category_tree(categories: list[Category]) -> list[dict[str, Any]]:
         row.pk: {
             "id": row.pk,
             "name": row.name,
-            "picture_url": picture_url(row.picture.name),
+            "picture_url": picture_url(row.picture.name, "card"),
             "children": [],
         }
         for row in categories
@@ -73,7 +73,7 @@ class ShortcutSerializer(serializers.Serializer):
     picture_url = serializers.SerializerMethodField()
 
     def get_picture_url(self, category: Category) -> str:
-        return picture_url(category.picture.name)
+        return picture_url(category.picture.name, "card")
 
 
 class HomeRowSerializer(serializers.Serializer):

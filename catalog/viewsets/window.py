@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from catalog.models import Brand, Category, picture_url
+from catalog.models import Brand, Category
 from catalog.serializers.products import BrandSerializer, product_card
 from catalog.serializers.window import (
     CategorySerializer,
@@ -20,6 +20,7 @@ from catalog.serializers.window import (
 )
 from catalog.services import home
 from miniback.core.errors import NotFound
+from miniback.core.pictures import picture_url
 from miniback.core.read_cache import PUBLIC, TOPIC_HEADER
 from miniback.core.schema import describe, path_id
 
@@ -56,7 +57,7 @@ class CategoryViewSet(ShopWindowViewSet):
 
 
 def brand_card(brand: Brand) -> dict[str, Any]:
-    return {"id": brand.pk, "name": brand.name, "logo_url": picture_url(brand.logo.name)}
+    return {"id": brand.pk, "name": brand.name, "logo_url": picture_url(brand.logo.name, "thumb")}
 
 
 class BrandViewSet(ShopWindowViewSet):

@@ -1,30 +1,20 @@
 """Pictures from customers: checked, decoded, encoded again, stored under a random name."""
 
 import io
-import warnings
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
-from PIL import Image, ImageOps
 
-from miniback.core.errors import NotFound, PayloadTooLarge, Refused
+from miniback.core.errors import NotFound, PayloadTooLarge
 from miniback.core.models import Upload
 from miniback.core.parsers import MAX_UPLOAD_BYTES
+from miniback.core.pictures import decode
 
-MAX_PIXELS = 40_000_000
 # What is kept: enough for any screen, small enough to serve.
 MAX_SIDE = 2048
-# GIF and SVG are refused. A JPEG of several pictures calls itself MPO; the first one is kept.
-OPENED = ["JPEG", "PNG", "WEBP"]
-FORMATS = {"JPEG": "JPEG", "MPO": "JPEG", "PNG": "PNG", "WEBP": "WEBP"}
-
-
-class NotAPicture(Refused):
-    code = "not_a_picture"
-    detail = _("Send a JPEG, PNG or WebP picture of at most 40 megapixels.")
 
 
 def store_upload(*, user: Any, purpose: str, file: UploadedFile) -> Upload:
@@ -34,7 +24,8 @@ def store_upload(*, user: Any, purpose: str, file: UploadedFile) -> Upload:
     """
     if (file.size or 0) > MAX_UPLOAD_BYTES:
         raise PayloadTooLarge
-    picture, kind = _decode(file)
+    picture, kind = decode(file)
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
     buffer = io.BytesIO()
     picture.save(buffer, kind, quality=85)
     upload = Upload(user=user, purpose=purpose, width=picture.width, height=picture.height)
@@ -56,23 +47,3 @@ def refuse_foreign_uploads(ids: Collection[str], *, user_id: int, purpose: str) 
     own = Upload.objects.filter(pk__in=wanted, user=user_id, purpose=purpose)
     if wanted and own.count() != len(wanted):
         raise NotFound(_("There is no such upload."))
-
-
-def _decode(file: UploadedFile) -> tuple[Image.Image, str]:
-    try:
-        with warnings.catch_warnings():
-            # Pillow only warns of a picture up to twice its limit; ours is checked below.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture: Image.Image = Image.open(file, formats=OPENED)
-        # The size stands in the header: nothing is decoded before this.
-        if picture.width * picture.height > MAX_PIXELS:
-            raise NotAPicture
-        kind = FORMATS[picture.format or ""]
-        picture.load()
-        picture = ImageOps.exif_transpose(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise NotAPicture from error
-    picture = picture.convert("RGB" if kind == "JPEG" else "RGBA")
-    picture.thumbnail((MAX_SIDE, MAX_SIDE))
-    picture.info.clear()
-    return picture, kind

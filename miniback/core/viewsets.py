@@ -7,9 +7,10 @@ from rest_framework.viewsets import GenericViewSet
 
 from miniback.core.errors import PayloadTooLarge
 from miniback.core.parsers import UploadParser
+from miniback.core.pictures import NotAPicture
 from miniback.core.schema import describe
 from miniback.core.serializers import UploadInput, UploadSerializer
-from miniback.core.uploads import NotAPicture, store_upload
+from miniback.core.uploads import store_upload
 
 
 class UploadViewSet(GenericViewSet):

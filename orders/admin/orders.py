@@ -10,9 +10,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import by_phone
-from catalog.models import picture_url
 from miniback.core.admin import FactsOnly, yuan
 from miniback.core.fields import YuanFormField
+from miniback.core.pictures import picture_url
 from orders.admin.desk import DeskAction, DeskMixin
 from orders.models import Carrier, CartLine, Order, OrderEvent, OrderLine, Payment, Shipment
 from orders.services import desk
@@ -123,7 +123,7 @@ class LineInline(FactsOnly, admin.TabularInline):
 
     @admin.display(description="")
     def picture_(self, line: OrderLine) -> str:
-        url = picture_url(line.picture)
+        url = picture_url(line.picture, "thumb")
         return format_html('<img src="{}" width="48" height="48" alt="">', url) if url else "-"
 
     @admin.display(description=_("options"))

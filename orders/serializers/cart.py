@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from catalog.models import picture_url
+from miniback.core.pictures import picture_url
 from miniback.core.serializers import IdField, QuantityField
 from orders.models import CartLine
 
@@ -50,7 +50,7 @@ class CartLineSerializer(serializers.ModelSerializer):
         ]
 
     def get_image_url(self, line: CartLine) -> str:
-        return picture_url(line.sku.picture.name or line.sku.product.cover.name)
+        return picture_url(line.sku.picture.name or line.sku.product.cover.name, "thumb")
 
 
 class CartSerializer(serializers.Serializer):

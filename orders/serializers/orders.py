@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from catalog.models import picture_url
+from miniback.core.pictures import picture_url
 from miniback.core.serializers import FenInputField, IdField, as_json_list
 from orders.models import Order, OrderEvent, OrderLine, Shipment, ShipmentLine
 from orders.serializers.cart import CartLineInput
@@ -64,7 +64,7 @@ class QuoteLineSerializer(serializers.Serializer):
     total_fen = serializers.IntegerField()
 
     def get_image_url(self, line: Any) -> str:
-        return picture_url(line.sku.picture.name or line.sku.product.cover.name)
+        return picture_url(line.sku.picture.name or line.sku.product.cover.name, "thumb")
 
 
 class ProblemSerializer(serializers.Serializer):
@@ -134,7 +134,7 @@ class OrderLineSerializer(serializers.ModelSerializer):
         ]
 
     def get_image_url(self, line: OrderLine) -> str:
-        return picture_url(line.picture)
+        return picture_url(line.picture, "thumb")
 
     def get_is_reviewed(self, line: OrderLine) -> bool:
         return line.reviewed_at is not None

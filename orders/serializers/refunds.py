@@ -3,7 +3,7 @@
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from catalog.models import picture_url
+from miniback.core.pictures import picture_url
 from miniback.core.serializers import IdField, QuantityField
 from orders.models import Refund, RefundLine
 from orders.status import RefundKind
@@ -55,7 +55,7 @@ class RefundLineSerializer(serializers.ModelSerializer):
         fields = ["line", "name", "image_url", "quantity", "amount_fen"]
 
     def get_image_url(self, part: RefundLine) -> str:
-        return picture_url(part.line.picture)
+        return picture_url(part.line.picture, "thumb")
 
 
 class RefundDetailSerializer(RefundSerializer):
