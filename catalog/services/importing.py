@@ -1,0 +1,319 @@
+"""A catalogue from a table: a row is a SKU, rows of one product follow one another.
+
+Running it again is how it is resumed: SKUs are known by their code, and what is there is left alone
+(or, on wish, brought up to date, stock excepted: orders move it). A product with a bad row is left
+out whole, and every problem is told with its line.
+"""
+
+import csv
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.core.exceptions import ValidationError
+from django.core.files.base import File
+from django.db import IntegrityError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from openpyxl import load_workbook  # type: ignore[import-untyped]
+
+from catalog.models import (
+    Brand,
+    Category,
+    Product,
+    ProductOption,
+    ProductPicture,
+    ProductStatus,
+    Sku,
+    StockMovement,
+    StockMovementKind,
+)
+from catalog.services.products import clean_html, refresh_product
+from catalog.services.search import index_products
+from catalog.services.stock import MAX_STOCK
+from miniback.core.money import NotYuan, parse_yuan
+from miniback.core.transactions import atomic, retry
+
+# A column's name in a file's first row, in either language.
+COLUMNS = {
+    "product": "商品编号",
+    "name": "商品名称",
+    "subtitle": "副标题",
+    "category": "分类",
+    "brand": "品牌",
+    "description": "描述",
+    "tags": "标签",
+    "attributes": "属性",
+    "status": "状态",
+    "pictures": "图片",
+    "sku": "SKU编码",
+    "options": "规格",
+    "price": "价格",
+    "market_price": "划线价",
+    "stock": "库存",
+    "weight_g": "重量",
+}
+NEEDED = ("product", "name", "category", "sku", "price")
+STATUSES = {
+    "": ProductStatus.DRAFT, "draft": ProductStatus.DRAFT, "草稿": ProductStatus.DRAFT,
+    "on_sale": ProductStatus.ON_SALE, "上架": ProductStatus.ON_SALE,
+    "off_sale": ProductStatus.OFF_SALE, "下架": ProductStatus.OFF_SALE,
+}  # fmt: skip
+
+Row = dict[str, str]
+
+
+class UnreadableFile(Exception):
+    """The file is no table of ours; its text says why."""
+
+
+class Problem(NamedTuple):
+    line: int
+    column: str
+    value: str
+    message: str
+
+
+class Outcome(NamedTuple):
+    """What became of one product: "made", "updated", "there" or "refused" with its problems."""
+
+    kind: str
+    rows: int
+    problems: list[Problem]
+
+
+def read_table(path: Path) -> Iterator[tuple[int, Row]]:
+    """Yield (line, row) of a CSV (UTF-8 or GB18030) or XLSX file. Raises UnreadableFile."""
+    lines = _xlsx_lines(path) if path.suffix.lower() == ".xlsx" else _csv_lines(path)
+    known = {**{name: name for name in COLUMNS}, **{cn: name for name, cn in COLUMNS.items()}}
+    header = [known.get(cell.strip(), "") for cell in next(lines, [])]
+    if missing := [name for name in NEEDED if name not in header]:
+        raise UnreadableFile(_("Columns are missing: %(names)s.") % {"names": ", ".join(missing)})
+    for line, cells in enumerate(lines, start=2):
+        row = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if name}
+        if any(row.values()):
+            yield line, {name: row.get(name, "") for name in COLUMNS}
+
+
+def _csv_lines(path: Path) -> Iterator[list[str]]:
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            with path.open(encoding=encoding, newline="") as file:
+                for _line in file:
+                    pass
+        except UnicodeDecodeError:
+            continue
+        with path.open(encoding=encoding, newline="") as file:
+            try:
+                yield from csv.reader(file)
+            except csv.Error as error:
+                raise UnreadableFile(str(error)) from error
+        return
+    raise UnreadableFile(_("Save the file as UTF-8."))
+
+
+def _xlsx_lines(path: Path) -> Iterator[list[str]]:
+    try:
+        book = load_workbook(path, read_only=True, data_only=True)
+    except Exception as error:
+        # openpyxl lets whatever zip and XML readers raise through.
+        raise UnreadableFile(_("This is not an XLSX file.")) from error
+    for cells in book.worksheets[0].iter_rows(values_only=True):
+        yield ["" if cell is None else str(cell) for cell in cells]
+
+
+def import_products(
+    table: Iterable[tuple[int, Row]], *, update: bool = False, pictures: Path | None = None
+) -> Iterator[Outcome]:
+    """Yield an outcome for each product; see the module. ``pictures`` is where their files lie."""
+    for _product, group in itertools.groupby(table, key=lambda pair: pair[1]["product"]):
+        rows = list(group)
+        draft = _Draft(rows, pictures)
+        if draft.problems:
+            yield Outcome("refused", len(rows), draft.problems)
+            continue
+        try:
+            kind = retry(lambda draft=draft: draft.save(update=update))  # type: ignore[misc]
+        except (ValidationError, IntegrityError) as error:
+            line, row = rows[0]
+            problem = Problem(line, "product", row["product"], "; ".join(_messages(error)))
+            yield Outcome("refused", len(rows), [problem])
+        else:
+            yield Outcome(kind, len(rows), [])
+
+
+def _messages(error: ValidationError | IntegrityError) -> list[str]:
+    return error.messages if isinstance(error, ValidationError) else [str(error)]
+
+
+class _Draft:
+    """The rows of one product, read and checked."""
+
+    def __init__(self, rows: list[tuple[int, Row]], pictures: Path | None) -> None:
+        self.problems: list[Problem] = []
+        self.line, self.first = rows[0]
+        self.skus = [self._sku(line, row) for line, row in rows]
+        self.status = self._choice("status", STATUSES)
+        self.tags = [word for word in _split(self.first["tags"], ",，") if word]
+        self.attributes = self._pairs(self.line, self.first, "attributes")
+        self.pictures = self._files(pictures)
+        for column in ("product", "name", "category"):
+            if not self.first[column]:
+                self._refuse(self.line, self.first, column, _("This is needed."))
+        codes = [sku["code"] for sku in self.skus]
+        for (line, row), code in zip(rows, codes, strict=True):
+            if codes.count(code) > 1:
+                self._refuse(line, row, "sku", _("This code stands twice."))
+
+    def _refuse(self, line: int, row: Mapping[str, str], column: str, message: str) -> None:
+        self.problems.append(Problem(line, column, row[column][:200], message))
+
+    def _sku(self, line: int, row: Row) -> dict[str, Any]:
+        if not row["sku"] or len(row["sku"]) > 50:
+            self._refuse(line, row, "sku", _("Give a code of up to 50 characters."))
+        return {
+            "code": row["sku"],
+            "options": self._pairs(line, row, "options"),
+            "price_fen": self._fen(line, row, "price"),
+            "market_price_fen": self._fen(line, row, "market_price")
+            if row["market_price"]
+            else None,
+            "stock": self._number(line, row, "stock"),
+            "weight_g": self._number(line, row, "weight_g"),
+        }
+
+    def _fen(self, line: int, row: Row, column: str) -> int:
+        try:
+            fen = parse_yuan(row[column])
+        except NotYuan as error:
+            self._refuse(line, row, column, str(error.detail))
+            return 0
+        if fen < 0:
+            self._refuse(line, row, column, _("A price is not negative."))
+        return fen
+
+    def _number(self, line: int, row: Row, column: str) -> int:
+        text = row[column].removesuffix(".0") or "0"
+        if not text.isascii() or not text.isdigit() or int(text) > MAX_STOCK:
+            self._refuse(line, row, column, _("Write a whole number."))
+            return 0
+        return int(text)
+
+    def _pairs(self, line: int, row: Row, column: str) -> dict[str, str]:
+        pairs = {}
+        for part in _split(row[column], ";；"):
+            name, equals, value = part.partition("=")
+            if not (name.strip() and equals and value.strip()):
+                self._refuse(line, row, column, _("Write name=value; name=value."))
+                return {}
+            pairs[name.strip()] = value.strip()
+        return pairs
+
+    def _choice(self, column: str, choices: Mapping[str, ProductStatus]) -> ProductStatus:
+        if self.first[column] not in choices:
+            self._refuse(self.line, self.first, column, _("Write draft, on_sale or off_sale."))
+        return choices.get(self.first[column], ProductStatus.DRAFT)
+
+    def _files(self, folder: Path | None) -> list[Path]:
+        files = []
+        for name in _split(self.first["pictures"], ";；"):
+            file = (folder or Path()) / name
+            if folder is None or not file.resolve().is_relative_to(folder.resolve()):
+                self._refuse(self.line, self.first, "pictures", _("Say where pictures lie."))
+            elif not file.is_file():
+                self._refuse(self.line, self.first, "pictures", _("There is no such file."))
+            files.append(file)
+        return files
+
+    @atomic
+    def save(self, *, update: bool) -> str:
+        """Make the product, or what of it is missing; say what was done."""
+        codes = [sku["code"] for sku in self.skus]
+        there = {sku.code: sku for sku in Sku.objects.filter(code__in=codes).order_by("pk")}
+        products = {sku.product_id for sku in there.values()}
+        if len(products) > 1:
+            raise ValidationError(_("These codes belong to several products."))
+        if len(there) == len(codes) and not update:
+            return "there"
+        product = Product.objects.get(pk=products.pop()) if products else Product()
+        is_new = product._state.adding
+        if is_new or update:
+            self._write_product(product)
+        self._write_skus(product, there if update else {})
+        new = [sku for sku in self.skus if sku["code"] not in there]
+        made = [Sku.objects.create(product=product, **sku) for sku in new]
+        StockMovement.objects.bulk_create(
+            StockMovement(
+                sku=sku,
+                kind=StockMovementKind.INITIAL,
+                delta=sku.stock,
+                reference="import",
+                event_key=f"initial:import:{sku.pk}",
+            )
+            for sku in made
+            if sku.stock
+        )
+        if is_new:
+            self._write_pictures(product)
+        refresh_product(product.pk)
+        index_products([product.pk])
+        return "made" if is_new else "updated"
+
+    def _write_product(self, product: Product) -> None:
+        product.name, product.subtitle = self.first["name"], self.first["subtitle"]
+        product.category = _category(self.first["category"])
+        if self.first["brand"]:
+            product.brand = Brand.objects.get_or_create(name=self.first["brand"])[0]
+        product.detail_html = clean_html(self.first["description"])
+        product.status, product.tags, product.attributes = self.status, self.tags, self.attributes
+        product.published_at = product.published_at or timezone.now()
+        product.full_clean(exclude=["cover"])
+        if product._state.adding:
+            product.save()
+        else:
+            # Not price, availability and sales: orders change them.
+            columns = ["name", "subtitle", "category", "brand", "detail_html", "status", "tags"]
+            product.save(update_fields=[*columns, "attributes", "updated_at"])
+        values: dict[str, dict[str, None]] = {}
+        for sku in self.skus:
+            for name, value in sku["options"].items():
+                values.setdefault(name, {})[value] = None
+        for position, (name, words) in enumerate(values.items()):
+            ProductOption.objects.update_or_create(
+                product=product, name=name, defaults={"values": list(words), "position": position}
+            )
+
+    def _write_skus(self, product: Product, there: Mapping[str, Sku]) -> None:
+        for sku in self.skus:
+            if old := there.get(sku["code"]):
+                wanted = {
+                    name: value for name, value in sku.items() if name not in {"code", "stock"}
+                }
+                Sku.objects.filter(pk=old.pk).update(**wanted)
+
+    def _write_pictures(self, product: Product) -> None:
+        for position, path in enumerate(self.pictures):
+            with path.open("rb") as file:
+                row = ProductPicture(product=product, position=position)
+                row.picture.save(path.name, File(file), save=True)
+            if position == 0:
+                Product.objects.filter(pk=product.pk).update(cover=row.picture.name)
+
+
+def _category(path: str) -> Category:
+    """ "茶叶/绿茶" is a category below another; what is missing is made."""
+    category: Category | None = None
+    for name in _split(path, "/"):
+        category = Category.objects.filter(parent=category, name=name).first() or (
+            Category.objects.create(parent=category, name=name)
+        )
+    if category is None:
+        raise ValidationError(_("Give a category."))
+    return category
+
+
+def _split(text: str, separators: str) -> list[str]:
+    for separator in separators[1:]:
+        text = text.replace(separator, separators[0])
+    return [part.strip() for part in text.split(separators[0]) if part.strip()]
