@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from catalog.services.products import REINDEX, publish_due_products, reindex
+from catalog.services.products import REINDEX, publish_due_products, reindex_named
 from miniback.core import outbox
 from miniback.core.idempotency import forget_old_keys
 from miniback.core.leases import Job
@@ -15,7 +15,7 @@ from orders.services.settlement import CLOSE_PAYMENT, check_due_payments, close_
 
 OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {
     CLOSE_PAYMENT: close_payment_by_number,
-    REINDEX: reindex,
+    REINDEX: reindex_named,
 }
 
 

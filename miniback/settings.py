@@ -164,8 +164,43 @@ MEDIA_ROOT = Path(text("MEDIA_ROOT", str(VAR_DIR / "media")))
 MEDIA_URL = url("MEDIA_URL", f"{PUBLIC_URL}/media") + "/"
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
+
+
+def s3_storage(bucket: str, public_url: str) -> dict[str, Any]:
+    """Any S3-compatible store (OSS, COS, MinIO); ``public_url`` is where its objects are read from."""
+    public = urlsplit(public_url)
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": bucket,
+            "endpoint_url": text("MEDIA_S3_ENDPOINT"),
+            "region_name": text("MEDIA_S3_REGION", "us-east-1"),
+            "access_key": text("MEDIA_S3_ACCESS_KEY"),
+            "secret_key": text("MEDIA_S3_SECRET_KEY"),
+            # Objects are public, and their names never come again.
+            "querystring_auth": False,
+            "object_parameters": {"CacheControl": "public, max-age=31536000, immutable"},
+            "custom_domain": f"{public.netloc}{public.path}".rstrip("/"),
+            "url_protocol": f"{public.scheme}:",
+            # Newer checksums are unknown to some stores.
+            "client_config": S3Config(
+                signature_version="s3v4",
+                s3={"addressing_style": text("MEDIA_S3_ADDRESSING", "virtual")},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        },
+    }
+
+
+# Pictures are kept on the disk, or in this bucket; the other MEDIA_S3_ values say how to reach it.
+MEDIA_S3_BUCKET = text("MEDIA_S3_BUCKET", "")
+if MEDIA_S3_BUCKET:
+    from botocore.config import Config as S3Config  # type: ignore[import-untyped, import-not-found, unused-ignore]
 STORAGES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": s3_storage(MEDIA_S3_BUCKET, MEDIA_URL)
+    if MEDIA_S3_BUCKET
+    else {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

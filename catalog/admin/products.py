@@ -22,7 +22,12 @@ from catalog.models import (
     StockMovement,
     StockMovementKind,
 )
-from catalog.services.products import clean_html, refresh_product, set_status
+from catalog.services.products import (
+    clean_html,
+    make_missing_skus,
+    refresh_product,
+    set_status,
+)
 from catalog.services.search import index_products
 from catalog.services.stock import MAX_STOCK, adjust_stock
 from miniback.core.admin import FactsOnly, yuan
@@ -93,6 +98,7 @@ class SkuForm(forms.ModelForm):
 
     class Meta:
         model = Sku
+        widgets = {"picture": forms.ClearableFileInput(attrs={"style": "width: 11em"})}
         fields = [
             "code",
             "options",
@@ -165,7 +171,8 @@ class ProductAdmin(admin.ModelAdmin):
     ordering = ["-id"]
     show_full_result_count = False
     inlines = [OptionInline, SkuInline, PictureInline]
-    actions = ["put_on_sale", "take_off_sale"]
+    formfield_overrides = SMALL_JSON
+    actions = ["put_on_sale", "take_off_sale", "make_skus"]
     price = yuan("price_fen", _("price"))
 
     @admin.display(description="")
@@ -222,6 +229,17 @@ class ProductAdmin(admin.ModelAdmin):
     @admin.action(description=_("Take off sale"), permissions=["change"])
     def take_off_sale(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
         self._set_status(request, queryset, ProductStatus.OFF_SALE)
+
+    @admin.action(description=_("Make the missing SKUs"), permissions=["change"])
+    def make_skus(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
+        """One for each combination of options; inactive, until they have a price."""
+        try:
+            count = sum(make_missing_skus(product) for product in queryset.order_by("pk"))
+        except DomainError as error:
+            self.message_user(request, str(error.detail), messages.ERROR)
+            return
+        text = ngettext("%d SKU made; give it a price.", "%d SKUs made; give them prices.", count)
+        self.message_user(request, text % count)
 
     def _set_status(
         self, request: HttpRequest, queryset: QuerySet[Product], status: ProductStatus

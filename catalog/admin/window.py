@@ -4,10 +4,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import transaction
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html
-from django.utils.translation import gettext_lazy as _
 
 from catalog.models import (
     Banner,
@@ -76,7 +76,9 @@ class PickedInline(admin.TabularInline):
     fields = ["product", "position"]
     autocomplete_fields = ["product"]
     extra = 0
-    verbose_name = _("chosen product")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[HomeRowProduct]:
+        return super().get_queryset(request).select_related("product")
 
 
 @admin.register(HomeRow)

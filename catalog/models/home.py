@@ -125,7 +125,7 @@ class HomeRowProduct(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.row_id}: {self.product_id}"
+        return str(self.product)
 
 
 class HotKeyword(models.Model):

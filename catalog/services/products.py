@@ -1,20 +1,25 @@
 """What stands on a product's own row, kept right whenever something under it changes."""
 
+import itertools
+import math
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
 import nh3
 from django.db.models import F, Min
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Brand, Category, Product, ProductStatus, Sku
 from catalog.services.search import index_products
 from miniback.core import outbox, read_cache
+from miniback.core.errors import Refused
 from miniback.core.transactions import atomic, retry
 
 BATCH = 200
+MAX_SKUS = 200
 # Of an outbox message: {"category": id} or {"brand": id} has a new name.
 REINDEX: Final = "catalog.reindex"
 
@@ -43,6 +48,43 @@ def refresh_product(product_id: int) -> None:
     )
     refresh_availability([product_id])
     read_cache.forget_on_commit()
+
+
+class TooManySkus(Refused):
+    code = "too_many_skus"
+    detail = _("The options make more than 200 SKUs.")
+
+
+@atomic
+def make_missing_skus(product: Product) -> int:
+    """Make a SKU for each combination of a product's options that has none; return how many.
+
+    They cost what the product's cheapest does, and are inactive until staff have looked at them.
+    Raises TooManySkus.
+    """
+    options = list(product.options.order_by("position", "pk").values_list("name", "values"))
+    if not options:
+        return 0
+    if math.prod(len(values) for _option, values in options) > MAX_SKUS:
+        raise TooManySkus
+    there = list(product.skus.values_list("options", flat=True))
+    names = [name for name, _values in options]
+    wanted = (
+        dict(zip(names, values, strict=True))
+        for values in itertools.product(*(values for _option, values in options))
+    )
+    made = [
+        Sku.objects.create(
+            product=product,
+            code=f"{product.pk}-{secrets.token_hex(4)}",
+            options=chosen,
+            price_fen=product.price_fen,
+            is_active=False,
+        )
+        for chosen in wanted
+        if chosen not in there
+    ]
+    return len(made)
 
 
 @atomic
@@ -87,16 +129,23 @@ def announce_new_name(named: Category | Brand) -> None:
     )
 
 
-def reindex(named: dict[str, int]) -> None:
+def reindex_named(named: dict[str, int]) -> None:
     """Bring the products up to date whose category or brand has a new name: {"brand": id}."""
+    for _done in reindex(named):
+        pass
+
+
+def reindex(wanted: Mapping[str, int]) -> Iterator[int]:
+    """Index products again, all or those of {"brand": id}; yield how many a batch had."""
     last = 0
     while True:
-        after = Product.objects.filter(pk__gt=last, **named).order_by("pk")
+        after = Product.objects.filter(pk__gt=last, **wanted).order_by("pk")
         ids = list(after.values_list("pk", flat=True)[:BATCH])
         if not ids:
             return
         retry(partial(index_products, ids))
         last = ids[-1]
+        yield len(ids)
 
 
 def count_sales(pieces: Mapping[int, int]) -> None:

@@ -1,13 +1,16 @@
 """Search over the demo's 48 products: what a customer types, and what he must see first."""
 
+from typing import Any
+
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from catalog import words
 from catalog.models import Brand, Product, ProductStatus, SearchToken
 from catalog.seed import seed_products
-from catalog.services.products import announce_new_name, reindex, set_status
+from catalog.services.products import announce_new_name, reindex_named, set_status
 from catalog.services.search import engine, index_products
 from miniback.core.models import OutboxMessage
 from tests.conftest import Api
@@ -168,8 +171,16 @@ def test_a_new_name_is_found_by_a_job() -> None:
     brand.name = "拾豆"
     brand.save()
     announce_new_name(brand)
-    reindex(OutboxMessage.objects.get().payload)
+    reindex_named(OutboxMessage.objects.get().payload)
     assert (found("拾豆"), found("山见")) == (["龙井"], [])
+
+
+def test_the_index_can_be_made_again(capsys: Any) -> None:
+    make_product(name="龙井")
+    SearchToken.objects.all().delete()
+    call_command("index_products")
+    assert found("龙井") == ["龙井"]
+    assert "1 products" in capsys.readouterr().out
 
 
 def test_a_search_has_pages_and_other_orders(anonymous: Api) -> None:

@@ -32,6 +32,10 @@ def test_the_demo_shop_is_believable_and_repeatable(anonymous: Api) -> None:
     for sku in Sku.objects.annotate(booked=Sum("movements__delta")):
         assert (sku.booked or 0) == sku.stock
     assert anonymous.get("products/").json()["next_cursor"]
+    home = anonymous.get("home/").json()
+    assert [len(row["products"]) for row in home["rows"]] == [6, 6, 6]
+    assert (len(home["banners"]), len(home["shortcuts"])) == (3, 8)
+    assert len(anonymous.get("search/hot/").json()["results"]) == 6
 
 
 def test_a_large_shop_continues_where_it_was(monkeypatch: Any) -> None:

@@ -5,8 +5,13 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from catalog.models import Product, Sku, StockMovement
-from catalog.services.products import clean_html, refresh_product
+from catalog.models import Product, ProductOption, Sku, StockMovement
+from catalog.services.products import (
+    TooManySkus,
+    clean_html,
+    make_missing_skus,
+    refresh_product,
+)
 from catalog.services.stock import OutOfStock, adjust_stock, give_back_stock, take_stock
 from miniback.core.errors import InvalidFields
 from tests.factories import make_product, make_sku
@@ -124,3 +129,23 @@ def test_rich_text_keeps_no_script() -> None:
     for evil in ("script", "onclick", "onerror", "javascript"):
         assert evil not in clean
     assert "<p>茶" in clean
+
+
+def test_missing_skus_are_made_from_the_options() -> None:
+    product = make_product()
+    ProductOption.objects.create(product=product, name="颜色", values=["红", "蓝"])
+    ProductOption.objects.create(product=product, name="尺码", values=["S", "M"], position=1)
+    make_sku(product=product, options={"颜色": "红", "尺码": "M"}, price_fen=500)
+    product.refresh_from_db()
+    assert make_missing_skus(product) == 3
+    assert make_missing_skus(product) == 0
+    made = product.skus.filter(is_active=False)
+    assert {tuple(sku.options.values()) for sku in made} == {("红", "S"), ("蓝", "S"), ("蓝", "M")}
+    assert {sku.price_fen for sku in made} == {500}
+    many = make_product()
+    for name in "ab":
+        values = [str(number) for number in range(15)]
+        ProductOption.objects.create(product=many, name=name, values=values)
+    with pytest.raises(TooManySkus):
+        make_missing_skus(many)
+    assert make_missing_skus(make_product()) == 0

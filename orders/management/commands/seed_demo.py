@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from tqdm import tqdm
 
 from catalog.seed import FAMILIES, seed_products
+from catalog.seed_window import seed_window
 from orders.models import Coupon, CouponKind, CouponSource
 
 COUPONS: dict[str, dict[str, Any]] = {
@@ -37,6 +38,7 @@ class Command(BaseCommand):
         # A large shop is for measuring, a small one for looking at.
         if options["products"] is None:
             self.add_coupons()
+            seed_window()
         self.stdout.write(f"{total} products are there.")
 
     def add_coupons(self) -> None:
