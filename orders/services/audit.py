@@ -121,6 +121,20 @@ RULES = (
                OR (COALESCE(MAX(s.stock), 0) > 0 AND NOT p.in_stock)
                OR (COALESCE(MAX(s.stock), 0) <= 0 AND p.in_stock)""",
     ),
+    Rule(
+        "review counts",
+        "a product's summary counts its visible reviews",
+        """SELECT p.id FROM catalog_product p
+           LEFT JOIN catalog_reviewsummary s ON s.product_id = p.id
+           JOIN catalog_review r ON r.product_id = p.id
+           GROUP BY p.id, s.stars_1, s.stars_2, s.stars_3, s.stars_4, s.stars_5, s.with_images
+           HAVING COALESCE(s.stars_1, 0) <> COUNT(CASE WHEN r.is_visible AND r.rating = 1 THEN 1 END)
+               OR COALESCE(s.stars_2, 0) <> COUNT(CASE WHEN r.is_visible AND r.rating = 2 THEN 1 END)
+               OR COALESCE(s.stars_3, 0) <> COUNT(CASE WHEN r.is_visible AND r.rating = 3 THEN 1 END)
+               OR COALESCE(s.stars_4, 0) <> COUNT(CASE WHEN r.is_visible AND r.rating = 4 THEN 1 END)
+               OR COALESCE(s.stars_5, 0) <> COUNT(CASE WHEN r.is_visible AND r.rating = 5 THEN 1 END)
+               OR COALESCE(s.with_images, 0) <> COUNT(CASE WHEN r.is_visible AND r.has_images THEN 1 END)""",
+    ),
     # Payments
     Rule(
         "I11",
