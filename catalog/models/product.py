@@ -113,7 +113,7 @@ class ProductQuerySet(models.QuerySet["Product"]):
 
     def cards(self) -> "models.QuerySet[Product, Any]":
         """What a list shows, from the product's own row: no join, no object."""
-        return self.values(*CARD_COLUMNS, "published_at", *self.query.annotations)
+        return self.values(*CARD_COLUMNS, "published_at", *self.query.annotation_select)
 
     def details(self) -> "models.QuerySet[Product, Any]":
         """A product's page as far as one row goes: the card, the brand, the count of reviews."""

@@ -1,22 +1,99 @@
-"""Which products a list shows, and its plain pages without building the same SQL again and again."""
+"""Which products a list shows, and its plain pages without building the same SQL again and again.
 
-from collections.abc import Mapping, Sequence
+A filter that many products pass must not lead the database: it would read and sort all of them for
+one page. Such a filter is written so that no index of its own fits (``price_fen + 0 >= x``), and the
+list is read in its order until the page is full. A filter that few pass may lead.
+"""
+
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Field, QuerySet
+from django.db.models import F, Field, QuerySet
 
 from catalog.models import Category, Product
 from catalog.services.search import attribute_facet, engine, tag_facet
 from miniback.core.pagination import KeysetPagination, page
 from miniback.core.queries import CompiledValues
 
-# Filters that compare a column with a number: what they ask, and of which column.
-COMPARISONS = {
-    "brand": ("brand", "brand"),
-    "min_price_fen": ("price_fen__gte", "price_fen"),
-    "max_price_fen": ("price_fen__lte", "price_fen"),
-}
+# Beyond this sorting what a filter finds costs more than reading past what it does not.
+FEW = 1000
+
+
+class Shape(NamedTuple):
+    """What decides the SQL of a plain list: everything of the question but its numbers.
+
+    ``categories`` is how many; ``leads`` says whether category and brand find few products.
+    """
+
+    ordering: str
+    categories: int
+    has_brand: bool
+    has_lowest: bool
+    has_highest: bool
+    in_stock: bool | None
+    leads: bool
+
+    @property
+    def columns(self) -> list[str]:
+        """The column of each number, in the order of `build`'s arguments."""
+        prices = self.has_lowest + self.has_highest
+        return ["category"] * self.categories + ["brand"] * self.has_brand + ["price_fen"] * prices
+
+    def build(self, products: Any, *numbers: Any) -> Any:
+        """``products`` narrowed by the numbers."""
+        left = list(numbers)
+        named = {f"_{name}": F(name) + 0 for name in ("category_id", "brand_id", "price_fen")}
+        used = {
+            "_category_id": self.categories and not self.leads,
+            "_brand_id": self.has_brand and not self.leads,
+            "_price_fen": (self.has_lowest or self.has_highest) and "price" not in self.ordering,
+        }
+        products = products.alias(**{name: named[name] for name in named if used[name]})
+
+        def column(name: str) -> str:
+            return f"_{name}" if used[f"_{name}"] else name
+
+        if self.categories:
+            wanted = [left.pop(0) for _each in range(self.categories)]
+            products = products.filter(**{f"{column('category_id')}__in": wanted})
+        if self.has_brand:
+            products = products.filter(**{column("brand_id"): left.pop(0)})
+        if self.has_lowest:
+            products = products.filter(**{f"{column('price_fen')}__gte": left.pop(0)})
+        if self.has_highest:
+            products = products.filter(**{f"{column('price_fen')}__lte": left.pop(0)})
+        if self.in_stock is not None:
+            products = products.filter(in_stock=self.in_stock)
+        return products
+
+
+def shape_of(wanted: Mapping[str, Any]) -> tuple[Shape, list[int]]:
+    """The shape of a validated ProductQuery without its words, and its numbers."""
+    below: list[int] = []
+    if category := wanted.get("category"):
+        below = sorted(Category.objects.with_descendants(category))
+    brand = [wanted["brand"]] if wanted.get("brand") else []
+    prices = [wanted.get("min_price_fen"), wanted.get("max_price_fen")]
+    shape = Shape(
+        ordering=wanted["ordering"],
+        categories=len(below),
+        has_brand=bool(brand),
+        has_lowest=prices[0] is not None,
+        has_highest=prices[1] is not None,
+        in_stock=wanted["in_stock"],
+        leads=finds_few(below, brand) if below or brand else False,
+    )
+    return shape, [*below, *brand, *(price for price in prices if price is not None)]
+
+
+def finds_few(categories: list[int], brand: list[int]) -> bool:
+    found = Product.objects.on_sale()
+    if categories:
+        found = found.filter(category__in=categories)
+    if brand:
+        found = found.filter(brand__in=brand)
+    return found.values("pk")[FEW : FEW + 1].count() == 0
 
 
 def filter_products(wanted: Mapping[str, Any]) -> Any:
@@ -27,22 +104,12 @@ def filter_products(wanted: Mapping[str, Any]) -> Any:
         products = engine().matching(Product.objects.all(), text)
     else:
         products = Product.objects.on_sale()
-    if category := wanted.get("category"):
-        products = products.filter(category__in=Category.objects.with_descendants(category))
     if tag := wanted.get("tag"):
         products = products.filter(facets__facet=tag_facet(tag))
     for name, value in wanted.get("attribute", []):
         products = products.filter(facets__facet=attribute_facet(name, value))
-    return _compare(products, wanted)
-
-
-def _compare(products: Any, wanted: Mapping[str, Any]) -> Any:
-    for name, (lookup, _column) in COMPARISONS.items():
-        if (value := wanted.get(name)) is not None:
-            products = products.filter(**{lookup: value})
-    if wanted["in_stock"] is not None:
-        products = products.filter(in_stock=wanted["in_stock"])
-    return products
+    shape, numbers = shape_of(wanted)
+    return shape.build(products, *numbers)
 
 
 class CardPagination(KeysetPagination):
@@ -53,48 +120,26 @@ class CardPagination(KeysetPagination):
 
     def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any]:
         self.wanted: Mapping[str, Any] = view.wanted
-        other = any(self.wanted.get(name) for name in ("search", "tag", "attribute"))
-        self.is_plain = not other
-        if other:
+        self.is_plain = not any(self.wanted.get(name) for name in ("search", "tag", "attribute"))
+        if not self.is_plain:
             queryset = filter_products(self.wanted).cards()
         return super().paginate_queryset(queryset, request, view)
 
     def fetch(self, queryset: Any, key: tuple[Any, Any] | None, count: int) -> list[Any]:
-        wanted = self.wanted
         if not self.is_plain:
             return super().fetch(queryset, key, count)
-        given = tuple(name for name in COMPARISONS if wanted.get(name) is not None)
-        below: Sequence[int] = ()
-        if category := wanted.get("category"):
-            below = sorted(Category.objects.with_descendants(category))
-        statement = _statement(
-            self.ordering, key is not None, count, given, len(below), wanted["in_stock"]
-        )
-        return statement.all(*(wanted[name] for name in given), *below, *(key or ()))
+        shape, numbers = shape_of(self.wanted)
+        return _statement(shape, key is not None, count).all(*numbers, *(key or ()))
 
 
 @lru_cache(maxsize=500)
-def _statement(
-    ordering: str,
-    has_key: bool,
-    count: int,
-    given: tuple[str, ...],
-    categories: int,
-    in_stock: bool | None,
-) -> CompiledValues:
-    column = Product._meta.get_field
-    fields: list[Field[Any, Any]] = [column(COMPARISONS[name][1]) for name in given]  # type: ignore[misc]
-    fields += [Product._meta.get_field("category")] * categories
-    if has_key:
-        fields += [column(ordering.removeprefix("-")), column("id")]  # type: ignore[list-item]
+def _statement(shape: Shape, has_key: bool, count: int) -> CompiledValues:
+    names = [*shape.columns, *([shape.ordering.removeprefix("-"), "id"] if has_key else [])]
+    fields: list[Field[Any, Any]] = [Product._meta.get_field(name) for name in names]  # type: ignore[misc]
 
     def build(*values: Any) -> QuerySet[Any]:
-        rest = values[len(given) :]
-        products = Product.objects.on_sale()
-        if categories:
-            products = products.filter(category__in=rest[:categories])
-        wanted = {**dict(zip(given, values, strict=False)), "in_stock": in_stock}
-        cards = _compare(products, wanted).cards()
-        return page(cards, ordering, rest[categories:] if has_key else None, count)
+        numbers, key = values[: len(shape.columns)], values[len(shape.columns) :]
+        cards = shape.build(Product.objects.on_sale(), *numbers).cards()
+        return page(cards, shape.ordering, key if has_key else None, count)
 
     return CompiledValues(build, fields)

@@ -22,8 +22,8 @@ class KeysetPagination(BasePagination):
     """``?cursor=&limit=`` over the view's ``ordering``: one column or annotation, ties broken by id.
 
     ``ordering`` is a name such as ``-sales_count``; rows may be objects or ``values()`` dicts, and
-    must contain the column and ``id``. The condition is written ``a < x OR (a = x AND id < y)``:
-    MariaDB makes no index range of ``(a, id) < (x, y)``.
+    must contain the column and ``id``. The condition is written ``a <= x AND (a < x OR (a = x AND
+    id < y))``: MariaDB makes no index range of ``(a, id) < (x, y)``, SQLite none of the OR alone.
     """
 
     def paginate_queryset(
@@ -108,7 +108,9 @@ def page(
         value, row_id = key
         after = Q(**{f"id__{than}": row_id})
         if column != "id":
-            after = Q(**{f"{column}__{than}": value}) | (Q(**{column: value}) & after)
+            further = Q(**{f"{column}__{than}": value}) | (Q(**{column: value}) & after)
+            # The first half says nothing new, but is what all three databases begin to read at.
+            after = Q(**{f"{column}__{than}e": value}) & further
         queryset = queryset.filter(after)
     return queryset[:count]
 
