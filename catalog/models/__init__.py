@@ -15,9 +15,7 @@ from catalog.models.home import (
     HotKeyword,
     LinkKind,
 )
-from catalog.models.pictures import (
-    picture_path,
-)
+from catalog.models.pictures import picture_path
 from catalog.models.product import (
     CARD_COLUMNS,
     Brand,

@@ -5,7 +5,6 @@ Running it again is how it is resumed: SKUs are known by their code, and what is
 out whole, and every problem is told with its line.
 """
 
-import csv
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,6 @@ from django.core.files.base import File
 from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from openpyxl import load_workbook  # type: ignore[import-untyped]
 
 from catalog.models import (
     Brand,
@@ -32,40 +30,15 @@ from catalog.models import (
 from catalog.services.products import clean_html, refresh_product
 from catalog.services.search import index_products
 from catalog.services.stock import MAX_STOCK
+from catalog.services.tables import Row
 from miniback.core.money import NotYuan, parse_yuan
 from miniback.core.transactions import atomic, retry
 
-# A column's name in a file's first row, in either language.
-COLUMNS = {
-    "product": "商品编号",
-    "name": "商品名称",
-    "subtitle": "副标题",
-    "category": "分类",
-    "brand": "品牌",
-    "description": "描述",
-    "tags": "标签",
-    "attributes": "属性",
-    "status": "状态",
-    "pictures": "图片",
-    "sku": "SKU编码",
-    "options": "规格",
-    "price": "价格",
-    "market_price": "划线价",
-    "stock": "库存",
-    "weight_g": "重量",
-}
-NEEDED = ("product", "name", "category", "sku", "price")
 STATUSES = {
     "": ProductStatus.DRAFT, "draft": ProductStatus.DRAFT, "草稿": ProductStatus.DRAFT,
     "on_sale": ProductStatus.ON_SALE, "上架": ProductStatus.ON_SALE,
     "off_sale": ProductStatus.OFF_SALE, "下架": ProductStatus.OFF_SALE,
 }  # fmt: skip
-
-Row = dict[str, str]
-
-
-class UnreadableFile(Exception):
-    """The file is no table of ours; its text says why."""
 
 
 class Problem(NamedTuple):
@@ -81,46 +54,6 @@ class Outcome(NamedTuple):
     kind: str
     rows: int
     problems: list[Problem]
-
-
-def read_table(path: Path) -> Iterator[tuple[int, Row]]:
-    """Yield (line, row) of a CSV (UTF-8 or GB18030) or XLSX file. Raises UnreadableFile."""
-    lines = _xlsx_lines(path) if path.suffix.lower() == ".xlsx" else _csv_lines(path)
-    known = {**{name: name for name in COLUMNS}, **{cn: name for name, cn in COLUMNS.items()}}
-    header = [known.get(cell.strip(), "") for cell in next(lines, [])]
-    if missing := [name for name in NEEDED if name not in header]:
-        raise UnreadableFile(_("Columns are missing: %(names)s.") % {"names": ", ".join(missing)})
-    for line, cells in enumerate(lines, start=2):
-        row = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if name}
-        if any(row.values()):
-            yield line, {name: row.get(name, "") for name in COLUMNS}
-
-
-def _csv_lines(path: Path) -> Iterator[list[str]]:
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            with path.open(encoding=encoding, newline="") as file:
-                for _line in file:
-                    pass
-        except UnicodeDecodeError:
-            continue
-        with path.open(encoding=encoding, newline="") as file:
-            try:
-                yield from csv.reader(file)
-            except csv.Error as error:
-                raise UnreadableFile(str(error)) from error
-        return
-    raise UnreadableFile(_("Save the file as UTF-8."))
-
-
-def _xlsx_lines(path: Path) -> Iterator[list[str]]:
-    try:
-        book = load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:
-        # openpyxl lets whatever zip and XML readers raise through.
-        raise UnreadableFile(_("This is not an XLSX file.")) from error
-    for cells in book.worksheets[0].iter_rows(values_only=True):
-        yield ["" if cell is None else str(cell) for cell in cells]
 
 
 def import_products(
@@ -230,7 +163,9 @@ class _Draft:
     def save(self, *, update: bool) -> str:
         """Make the product, or what of it is missing; say what was done."""
         codes = [sku["code"] for sku in self.skus]
-        there = {sku.code: sku for sku in Sku.objects.filter(code__in=codes).order_by("pk")}
+        # SKUs before their product, as orders do (docs/locking.md).
+        known = Sku.objects.select_for_update().filter(code__in=codes).order_by("pk")
+        there = {sku.code: sku for sku in known}
         products = {sku.product_id for sku in there.values()}
         if len(products) > 1:
             raise ValidationError(_("These codes belong to several products."))

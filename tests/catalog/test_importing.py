@@ -10,8 +10,9 @@ from django.db.models import Sum
 from openpyxl import Workbook
 
 from catalog.models import Category, Product, ProductOption, Sku, StockMovement
-from catalog.services.importing import import_products, read_table
+from catalog.services.importing import import_products
 from catalog.services.stock import take_stock
+from catalog.services.tables import read_table
 from tests.core.test_uploads import picture
 
 pytestmark = pytest.mark.django_db

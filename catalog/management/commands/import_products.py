@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from catalog.services.importing import UnreadableFile, import_products, read_table
+from catalog.services.importing import import_products
+from catalog.services.tables import UnreadableFile, read_table
 from miniback.core.csv import harmless
 
 
