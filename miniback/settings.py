@@ -358,6 +358,9 @@ REFUND_SECOND_APPROVAL_FEN = number("REFUND_SECOND_APPROVAL_FEN", 0)
 # How many seconds a CDN may give a catalogue answer without asking; 0: it always asks (by ETag).
 CDN_SECONDS = number("CDN_SECONDS", 0)
 
+# Opens /metrics to a scraper that sends it as a bearer token; empty: there is no such page.
+METRICS_TOKEN = text("METRICS_TOKEN", "")
+
 # Finds products by text: a class with the methods of catalog.services.search.SearchEngine.
 SEARCH_ENGINE = text("SEARCH_ENGINE", "catalog.services.search.BigramEngine")
 

@@ -9,6 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 from miniback.api import router
 from miniback.health import healthz, readyz
+from miniback.metrics import metrics
 from orders.viewsets import WeChatPayCallback
 
 handler400 = "miniback.core.handlers.bad_request"
@@ -29,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     re_path(r"^healthz/?$", healthz, name="healthz"),
     re_path(r"^readyz/?$", readyz, name="readyz"),
+    re_path(r"^metrics/?$", metrics, name="metrics"),
 ]
 
 if settings.DEBUG:

@@ -1,7 +1,9 @@
 """Runs the shop as in production: granian with the flags that were measured, in one place."""
 
 import os
+import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -36,4 +38,9 @@ class Command(BaseCommand):
         # when a worker dies twice within five seconds: run it under something that restarts it.
         command += ["--respawn-failed-workers", "--no-ws"]
         command += [str(word) for pair in flags.items() for word in pair]
+        folder: Path = settings.VAR_DIR / "metrics" / str(options["port"])
+        # Processes of an earlier server have left their counts there.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
         os.execv(sys.executable, [*command, options["application"]])  # noqa: S606
