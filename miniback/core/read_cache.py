@@ -44,6 +44,7 @@ TOPIC_HEADER = "X-Cache-Topic"
 PUBLIC = "public"
 # An answer that depends on anything else is not kept. CorsMiddleware says Origin, which is stripped.
 KNOWN_VARY = {"accept-language", "accept-encoding", "origin"}
+ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
 OURS = {"vary", "cache-control", "content-length", "etag", TOPIC_HEADER.lower()}
 
 # When this process last changed what an answer is about. "" is everything.
@@ -79,7 +80,7 @@ class Answer:
             ("Vary", "Accept-Language, Accept-Encoding"),
             ("Cache-Control", f"public, {for_caches}"),
             ("ETag", self.etag),
-            ("Access-Control-Allow-Origin", "*"),
+            ANY_ORIGIN,
         ]
         self._compressed: bytes | None = None
 
@@ -192,7 +193,8 @@ class ReadCache:
         began = time.monotonic()
         status, headers, body = run(self.application, anonymous(environ, key))
         if not is_for_everybody(status, headers, body):
-            start_response(status, [*headers, ("X-Cache", "pass")])
+            # Computed for nobody, it may be read from anywhere too: a browser must see why it was refused.
+            start_response(status, [*headers, ANY_ORIGIN, ("X-Cache", "pass")])
             return [body]
         answer = Answer(began, status, headers, body)
         if flight is not None:

@@ -158,6 +158,7 @@ def test_what_may_be_personal_never_enters(headers: list[tuple[str, str]], statu
     assert client.how() == client.how() == "pass"
     assert (len(origin.calls), client.cache.answers) == (2, {})
     assert client.status == status
+    assert client.headers["Access-Control-Allow-Origin"] == "*"
     assert not is_for_everybody(status, headers, b"")
 
 
