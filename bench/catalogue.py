@@ -18,7 +18,7 @@ from bench.stage import say, stage  # first: it sets Django up
 
 from django.db import connection  # isort: skip
 
-from bench.server import cpu_seconds, pin
+from bench.server import cpu_seconds, pin, settle
 from catalog.models import Product
 from catalog.seed import seed_products
 from tests.races.conftest import Shop
@@ -63,6 +63,7 @@ TARGETS = [
 
 
 def measure(shop: Shop, path: str, seconds: int) -> Round:
+    settle(shop)
     before = cpu_seconds(shop)
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", shop.url + path]
     done = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,6 +1,7 @@
 """One server on one core: where it runs, and what it costs."""
 
 import os
+import time
 
 from tests.races.conftest import Shop
 
@@ -18,6 +19,17 @@ def pin(shop: Shop) -> None:
             os.sched_setaffinity(int(thread), {0})
     if (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, set(range(1, os.cpu_count() or 2)))
+
+
+def settle(shop: Shop) -> None:
+    """Wait until it rests: what the last clients left unanswered must not be the next ones' burden."""
+    before = cpu_seconds(shop)
+    while True:
+        time.sleep(0.3)
+        now = cpu_seconds(shop)
+        if now - before < 0.03:
+            return
+        before = now
 
 
 def cpu_seconds(shop: Shop) -> float:
