@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant("stock is sold and not booked", CATALOG,
            "    _record(StockMovementKind.RESERVE, {i: -n for i, n in quantities.items()}, reference)\n", "",
            f"{T_CATALOG}::test_taking_and_giving_back_are_in_the_book"),
-    Mutant("staff save the stock they saw", "catalog/admin.py", "        self.instance.save(update_fields=SkuForm.Meta.fields)\n", "        self.instance.save()\n",
+    Mutant("staff save the stock they saw", "catalog/admin/products.py", "        self.instance.save(update_fields=SkuForm.Meta.fields)\n", "        self.instance.save()\n",
            "tests/orders/test_admin.py::test_what_is_sold_while_the_form_is_saved_stays_sold"),
     # Placing an order
     Mutant("the customer's price is believed", f"{ORDERS}/checkout.py", "if payable_fen != seen_fen:", "if False:",
