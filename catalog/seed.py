@@ -136,9 +136,7 @@ def seed_products(count: int | None = None) -> Iterator[int]:
     catalogue = list(_articles())
     wanted = count or len(catalogue)
     categories, brands, pictures = _categories(), _brands(), _pictures()
-    start = (
-        Product.objects.filter(pictures__picture__startswith=f"{PICTURES}/demo-").distinct().count()
-    )
+    start = Product.objects.filter(skus__code__regex=r"^MB[0-9]{5,}-1$").distinct().count()
     for first in range(start, wanted, BATCH):
         numbers = range(first, min(first + BATCH, wanted))
         _make_batch(numbers, catalogue, categories, brands, pictures)
