@@ -5,12 +5,10 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from catalog.models import Review, SearchHistory
+from catalog.models import ProductStatus, Review, SearchHistory
 from catalog.serializers.products import ProductCardSerializer, product_card
 from catalog.words import MAX_QUERY, normalise
 from miniback.core.serializers import IdField
-
-MAX_FLAGS = 50
 
 
 class FavouriteQuery(serializers.Serializer):
@@ -31,11 +29,11 @@ class KeptProductSerializer(ProductCardSerializer):
     kept_at = serializers.DateTimeField()
 
 
-def kept_product(row: dict[str, Any], moment: str, on_sale: str) -> dict[str, Any]:
+def kept_product(row: dict[str, Any], moment: str) -> dict[str, Any]:
     """A row of a favourite or footprint, with its product's columns below ``product__``."""
     start = "product__"
     product = {k.removeprefix(start): v for k, v in row.items() if k.startswith(start)}
-    is_on_sale = product["status"] == on_sale
+    is_on_sale = product["status"] == ProductStatus.ON_SALE
     return {**product_card(product), "is_on_sale": is_on_sale, "kept_at": row[moment]}
 
 

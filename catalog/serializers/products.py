@@ -6,6 +6,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from catalog.models import ReviewSummary
 from miniback.core.pictures import picture_url
 from miniback.core.serializers import FenInputField, IdField
 
@@ -109,6 +110,10 @@ class BrandSerializer(serializers.Serializer):
     logo_url = serializers.CharField()
 
 
+def brand_card(brand_id: int, name: str, logo: str) -> dict[str, Any]:
+    return {"id": brand_id, "name": name, "logo_url": picture_url(logo, "thumb")}
+
+
 class OptionSerializer(serializers.Serializer):
     name = serializers.CharField()
     values = serializers.ListField(child=serializers.CharField())
@@ -147,26 +152,21 @@ def product_detail(
     skus: Iterable[dict[str, Any]],
 ) -> dict[str, Any]:
     """A row of ``Product.objects.details()`` and what hangs on it, as JSON."""
-    stars = [row[f"review_summary__stars_{rating}"] or 0 for rating in range(1, 6)]
-    count = sum(stars)
-    total = sum(rating * number for rating, number in enumerate(stars, 1))
+    stars = {f"stars_{n}": row[f"review_summary__stars_{n}"] or 0 for n in range(1, 6)}
+    summary = ReviewSummary(**stars)
     return {
         **product_card(row),
         "category": row["category_id"],
         "brand": row["brand_id"]
-        and {
-            "id": row["brand_id"],
-            "name": row["brand__name"],
-            "logo_url": picture_url(row["brand__logo"], "thumb"),
-        },
+        and brand_card(row["brand_id"], row["brand__name"], row["brand__logo"]),
         "tags": row["tags"],
         "attributes": row["attributes"],
         "images": [picture_url(picture["picture"]) for picture in pictures],
         "options": options,
         "skus": [sku_card(sku) for sku in skus],
         "detail_html": row["detail_html"],
-        "rating": round(total / count, 1) if count else None,
-        "review_count": count,
+        "rating": summary.rating,
+        "review_count": summary.count,
     }
 
 

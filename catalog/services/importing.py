@@ -7,12 +7,14 @@ out whole, and every problem is told with its line.
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.core.files.base import File
 from django.db import IntegrityError
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -24,15 +26,17 @@ from catalog.models import (
     ProductPicture,
     ProductStatus,
     Sku,
-    StockMovement,
     StockMovementKind,
 )
 from catalog.services.products import clean_html, refresh_product
 from catalog.services.search import index_products
-from catalog.services.stock import MAX_STOCK
+from catalog.services.stock import MAX_STOCK, adjust_stock
 from catalog.services.tables import Row
 from miniback.core.money import NotYuan, parse_yuan
+from miniback.core.pictures import NotAPicture
 from miniback.core.transactions import atomic, retry
+
+M = TypeVar("M", bound=Model)
 
 STATUSES = {
     "": ProductStatus.DRAFT, "draft": ProductStatus.DRAFT, "草稿": ProductStatus.DRAFT,
@@ -67,8 +71,8 @@ def import_products(
             yield Outcome("refused", len(rows), draft.problems)
             continue
         try:
-            kind = retry(lambda draft=draft: draft.save(update=update))  # type: ignore[misc]
-        except (ValidationError, IntegrityError) as error:
+            kind = retry(partial(draft.save, update=update))
+        except (ValidationError, IntegrityError, NotAPicture) as error:
             line, row = rows[0]
             problem = Problem(line, "product", row["product"], "; ".join(_messages(error)))
             yield Outcome("refused", len(rows), [problem])
@@ -76,7 +80,9 @@ def import_products(
             yield Outcome(kind, len(rows), [])
 
 
-def _messages(error: ValidationError | IntegrityError) -> list[str]:
+def _messages(error: ValidationError | IntegrityError | NotAPicture) -> list[str]:
+    if isinstance(error, NotAPicture):
+        return [str(error.detail)]
     return error.messages if isinstance(error, ValidationError) else [str(error)]
 
 
@@ -128,7 +134,8 @@ class _Draft:
 
     def _number(self, line: int, row: Row, column: str) -> int:
         text = row[column].removesuffix(".0") or "0"
-        if not text.isascii() or not text.isdigit() or int(text) > MAX_STOCK:
+        # Python itself refuses to read thousands of digits.
+        if not (text.isascii() and text.isdigit() and len(text) < 20) or int(text) > MAX_STOCK:
             self._refuse(line, row, column, _("Write a whole number."))
             return 0
         return int(text)
@@ -175,20 +182,9 @@ class _Draft:
         is_new = product._state.adding
         if is_new or update:
             self._write_product(product)
-        self._write_skus(product, there if update else {})
-        new = [sku for sku in self.skus if sku["code"] not in there]
-        made = [Sku.objects.create(product=product, **sku) for sku in new]
-        StockMovement.objects.bulk_create(
-            StockMovement(
-                sku=sku,
-                kind=StockMovementKind.INITIAL,
-                delta=sku.stock,
-                reference="import",
-                event_key=f"initial:import:{sku.pk}",
-            )
-            for sku in made
-            if sku.stock
-        )
+        for columns in self.skus:
+            if columns["code"] not in there or update:
+                self._write_sku(there.get(columns["code"]) or Sku(product=product), dict(columns))
         if is_new:
             self._write_pictures(product)
         refresh_product(product.pk)
@@ -198,8 +194,8 @@ class _Draft:
     def _write_product(self, product: Product) -> None:
         product.name, product.subtitle = self.first["name"], self.first["subtitle"]
         product.category = _category(self.first["category"])
-        if self.first["brand"]:
-            product.brand = Brand.objects.get_or_create(name=self.first["brand"])[0]
+        if name := self.first["brand"]:
+            product.brand = Brand.objects.filter(name=name).first() or _made(Brand(name=name))
         product.detail_html = clean_html(self.first["description"])
         product.status, product.tags, product.attributes = self.status, self.tags, self.attributes
         product.published_at = product.published_at or timezone.now()
@@ -214,18 +210,20 @@ class _Draft:
         for sku in self.skus:
             for name, value in sku["options"].items():
                 values.setdefault(name, {})[value] = None
+        there = {option.name: option for option in product.options.all()}
         for position, (name, words) in enumerate(values.items()):
-            ProductOption.objects.update_or_create(
-                product=product, name=name, defaults={"values": list(words), "position": position}
-            )
+            option = there.get(name) or ProductOption(product=product, name=name)
+            option.values, option.position = list(words), position
+            _made(option)
 
-    def _write_skus(self, product: Product, there: Mapping[str, Sku]) -> None:
-        for sku in self.skus:
-            if old := there.get(sku["code"]):
-                wanted = {
-                    name: value for name, value in sku.items() if name not in {"code", "stock"}
-                }
-                Sku.objects.filter(pk=old.pk).update(**wanted)
+    def _write_sku(self, sku: Sku, columns: dict[str, Any]) -> None:
+        """Stock is of a new SKU only: what there is of an old one, orders decide."""
+        stock, is_new = columns.pop("stock"), sku._state.adding
+        for name, value in columns.items():
+            setattr(sku, name, value)
+        sku.save(update_fields=None if is_new else columns)
+        if is_new and stock:
+            adjust_stock(sku, delta=stock, note="import", kind=StockMovementKind.INITIAL)
 
     def _write_pictures(self, product: Product) -> None:
         for position, path in enumerate(self.pictures):
@@ -236,13 +234,19 @@ class _Draft:
                 Product.objects.filter(pk=product.pk).update(cover=row.picture.name)
 
 
+def _made(row: M) -> M:
+    """Save a row after looking at it: SQLite would store what is too long for its column."""
+    row.full_clean()
+    row.save()
+    return row
+
+
 def _category(path: str) -> Category:
     """ "茶叶/绿茶" is a category below another; what is missing is made."""
     category: Category | None = None
     for name in _split(path, "/"):
-        category = Category.objects.filter(parent=category, name=name).first() or (
-            Category.objects.create(parent=category, name=name)
-        )
+        there = Category.objects.filter(parent=category, name=name).first()
+        category = there or _made(Category(parent=category, name=name))
     if category is None:
         raise ValidationError(_("Give a category."))
     return category

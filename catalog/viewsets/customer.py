@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from catalog.models import CARD_COLUMNS, Favourite, Footprint, ProductStatus, Review, SearchHistory
+from catalog.models import CARD_COLUMNS, Favourite, Footprint, Review, SearchHistory
 from catalog.serializers.customer import (
     FavouriteQuery,
     FollowUpInput,
@@ -24,6 +24,7 @@ from catalog.services import customers
 from catalog.services.reviews import AlreadyFollowedUp, follow_up_review
 from miniback.core.errors import NotFound
 from miniback.core.schema import describe, path_id
+from miniback.core.serializers import parse_query
 
 KEPT_COLUMNS = [f"product__{column}" for column in [*CARD_COLUMNS, "status"]]
 
@@ -44,15 +45,12 @@ class FavouriteViewSet(GenericViewSet):
     )
     def list(self, request: Request) -> Response:
         """Latest first; with `product` only those of these products."""
-        query = FavouriteQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = parse_query(FavouriteQuery, request.query_params)
         mine = self.get_queryset()
-        if wanted := query.validated_data.get("product"):
+        if wanted := query.get("product"):
             mine = mine.filter(product__in=wanted)
         rows = self.paginate_queryset(mine.values("id", "created_at", *KEPT_COLUMNS)) or []
-        return self.get_paginated_response(
-            [kept_product(row, "created_at", ProductStatus.ON_SALE) for row in rows]
-        )
+        return self.get_paginated_response([kept_product(row, "created_at") for row in rows])
 
     @describe(
         "Keep a favourite",
@@ -84,9 +82,7 @@ class FootprintViewSet(GenericViewSet):
     def retrieve(self, request: Request) -> Response:
         """The last 200 products I looked at, latest first."""
         rows = self.paginate_queryset(self.get_queryset().values("id", "viewed_at", *KEPT_COLUMNS))
-        return self.get_paginated_response(
-            [kept_product(row, "viewed_at", ProductStatus.ON_SALE) for row in rows or []]
-        )
+        return self.get_paginated_response([kept_product(row, "viewed_at") for row in rows or []])
 
     @describe(
         "Leave a footprint",

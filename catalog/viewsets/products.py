@@ -123,17 +123,16 @@ class ProductViewSet(ShopWindowViewSet):
     @action(methods=["get"], detail=True, pagination_class=KeysetPagination)
     def reviews(self, request: Request, pk: str) -> Response:
         """Newest first, with the shop's replies; `summary` counts all of them."""
-        query = ReviewQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = parse_query(ReviewQuery, request.query_params)
         if not Product.objects.on_sale().filter(pk=pk).exists():
             raise NotFound
         self.topic, self.ordering = topic(int(pk)), "-id"
         shown = Review.objects.filter(product=int(pk), is_visible=True).select_related(
             "user", "sku"
         )
-        if rating := query.validated_data.get("rating"):
+        if rating := query.get("rating"):
             shown = shown.filter(rating__in=STAR_GROUPS.get(rating) or [int(rating)])
-        if query.validated_data["with_images"]:
+        if query["with_images"]:
             shown = shown.filter(has_images=True)
         page = self.paginate_queryset(shown) or []
         urls = upload_urls(name for review in page for name in _uploads(review))

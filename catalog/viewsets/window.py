@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from catalog.models import Brand, Category
-from catalog.serializers.products import BrandSerializer, product_card
+from catalog.serializers.products import BrandSerializer, brand_card, product_card
 from catalog.serializers.window import (
     CategorySerializer,
     HomeSerializer,
@@ -20,9 +20,9 @@ from catalog.serializers.window import (
 )
 from catalog.services import home
 from miniback.core.errors import NotFound
-from miniback.core.pictures import picture_url
 from miniback.core.read_cache import PUBLIC, TOPIC_HEADER
 from miniback.core.schema import describe, path_id
+from miniback.core.serializers import parse_query
 
 
 class ShopWindowViewSet(GenericViewSet):
@@ -56,10 +56,6 @@ class CategoryViewSet(ShopWindowViewSet):
         return Response({"results": category_tree(list(visible)), "next_cursor": None})
 
 
-def brand_card(brand: Brand) -> dict[str, Any]:
-    return {"id": brand.pk, "name": brand.name, "logo_url": picture_url(brand.logo.name, "thumb")}
-
-
 class BrandViewSet(ShopWindowViewSet):
     serializer_class = BrandSerializer
     queryset = Brand.objects.all()
@@ -70,7 +66,9 @@ class BrandViewSet(ShopWindowViewSet):
     def list(self, request: Request) -> Response:
         """Oldest first."""
         page = self.paginate_queryset(self.get_queryset()) or []
-        return self.get_paginated_response([brand_card(brand) for brand in page])
+        return self.get_paginated_response(
+            [brand_card(one.pk, one.name, one.logo.name) for one in page]
+        )
 
     @describe(
         "Read a brand",
@@ -81,7 +79,8 @@ class BrandViewSet(ShopWindowViewSet):
     )
     def retrieve(self, request: Request, pk: str) -> Response:
         """Its products are in `products/?brand=`."""
-        return Response(brand_card(self.get_object()))
+        brand = self.get_object()
+        return Response(brand_card(brand.pk, brand.name, brand.logo.name))
 
 
 class HomeViewSet(ShopWindowViewSet):
@@ -123,6 +122,5 @@ class SuggestionViewSet(ShopWindowViewSet):
     )
     def retrieve(self, request: Request) -> Response:
         """Up to ten: hot keywords that begin with `q`, then names of products it finds."""
-        query = SuggestionQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        return Response({"results": home.suggest(query.validated_data["q"])})
+        query = parse_query(SuggestionQuery, request.query_params)
+        return Response({"results": home.suggest(query["q"])})

@@ -108,7 +108,8 @@ def test_a_product_with_one_sku_more_gets_it(tmp_path: Path) -> None:
         ("product", ""), ("name", ""), ("name", "x" * 101), ("category", ""), ("category", "/"), ("sku", ""),
         ("sku", "x" * 51), ("price", ""), ("price", "abc"), ("price", "1.999"), ("price", "-1"),
         ("price", "1e3"), ("stock", "-1"), ("stock", "1.5"), ("stock", "１"), ("stock", "9" * 20),
-        ("options", "红色"), ("options", "="), ("status", "maybe"),
+        ("options", "红色"), ("options", "="), ("options", "x" * 21 + "=1"), ("category", "茶" * 51),
+        ("brand", "x" * 51), ("stock", "9" * 5000), ("status", "maybe"),
         ("tags", ",".join("abcdefghijklmnopqrstuv")),
     ],
 )  # fmt: skip
@@ -188,5 +189,6 @@ def test_pictures_come_from_a_folder(tmp_path: Path) -> None:
     product = Product.objects.get()
     assert product.cover.name.startswith("pictures/")
     assert product.pictures.get().picture.name == product.cover.name
-    for wrong in ("../secret.jpg", "/etc/passwd", "b.jpg"):
+    (folder / "text.jpg").write_text("<script>")
+    for wrong in ("../secret.jpg", "/etc/passwd", "b.jpg", "text.jpg"):
         assert run(write(path, [*TEA, wrong], header=header), pictures=folder) == {"refused": 1}
