@@ -20,7 +20,8 @@ from catalog.serializers.window import (
 )
 from catalog.services import home
 from miniback.core.errors import NotFound
-from miniback.core.read_cache import PUBLIC, TOPIC_HEADER
+from miniback.core.public_requests import PUBLIC
+from miniback.core.read_cache import TOPIC_HEADER
 from miniback.core.schema import describe, path_id
 from miniback.core.serializers import parse_query
 

@@ -11,23 +11,23 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
-from io import BytesIO
-from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.http import HttpRequest
-from django.http.request import split_domain_port, validate_host
-from django.utils.translation import get_language_from_request
 from prometheus_client import Counter
 
-Environ = dict[str, Any]
-Headers = list[tuple[str, str]]
-StartResponse = Callable[..., Any]
-Application = Callable[[Environ, StartResponse], Iterable[bytes]]
-Key = tuple[str, str, str, bool]
+from miniback.core.public_requests import (
+    Application,
+    Environ,
+    Headers,
+    Key,
+    StartResponse,
+    anonymous,
+    is_for_everybody,
+    question,
+    run,
+)
 
 ANSWERS = Counter("miniback_read_cache_answers", "Public answers, by how they came about.", ["how"])
 HIT, MISS = ANSWERS.labels("hit"), ANSWERS.labels("miss")
@@ -35,15 +35,9 @@ HIT, MISS = ANSWERS.labels("hit"), ANSWERS.labels("miss")
 FRESH_SECONDS = 1.0
 MAX_ENTRIES = 10_000
 MAX_BYTES = 64 * 1024 * 1024
-# A longer query is nobody's page; a larger answer is nobody's list.
-MAX_QUERY = 1000
-MAX_BODY = 512 * 1024
 WORTH_COMPRESSING = 1024
 # A view puts what its answer is about here, such as "product:12"; clients do not see it.
 TOPIC_HEADER = "X-Cache-Topic"
-PUBLIC = "public"
-# An answer that depends on anything else is not kept. CorsMiddleware says Origin, which is stripped.
-KNOWN_VARY = {"accept-language", "accept-encoding", "origin"}
 ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
 OURS = {"vary", "cache-control", "content-length", "etag", TOPIC_HEADER.lower()}
 
@@ -138,7 +132,7 @@ class ReadCache:
         self._lock = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        key = self.key(environ)
+        key = question(environ) if self.is_public(environ.get("PATH_INFO", "")) else None
         if key is None:
             return self.application(environ, start_response)
         asked = time.monotonic()
@@ -147,19 +141,6 @@ class ReadCache:
             self.hits += 1
             return answer.send(environ, start_response, "hit")
         return self.fetch(key, asked, environ, start_response)
-
-    def key(self, environ: Environ) -> Key | None:
-        """What decides the answer; None for a request that is not ours to answer."""
-        path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
-        if (
-            environ.get("REQUEST_METHOD") != "GET"
-            or not self.is_public(path)
-            or len(query) > MAX_QUERY
-            or not is_our_host(environ.get("HTTP_HOST", ""))
-        ):
-            return None
-        language = language_of(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-        return path, normalised(query) if query else "", language, is_secure(environ)
 
     def fetch(
         self, key: Key, asked: float, environ: Environ, start_response: StartResponse
@@ -224,80 +205,3 @@ class ReadCache:
                 if first == key or not (is_over or self.answers[first].began < stale):
                     break
                 self.bytes -= self.answers.pop(first).size
-
-
-def run(application: Application, environ: Environ) -> tuple[str, Headers, bytes]:
-    """Call a WSGI application to its end."""
-    started: list[Any] = []
-
-    def start_response(status: str, headers: Headers, exc_info: Any = None) -> None:
-        started[:] = [status, headers]
-
-    parts = application(environ, start_response)
-    try:
-        body = b"".join(parts)
-    finally:
-        if close := getattr(parts, "close", None):
-            close()
-    status, headers = started
-    return status, headers, body
-
-
-def anonymous(environ: Environ, key: Key) -> Environ:
-    """The request as a stranger would make it: the key, the host, and nothing else that was sent."""
-    path, query, language, secure = key
-    kept = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
-    kept |= {
-        "PATH_INFO": path,
-        "QUERY_STRING": query,
-        "HTTP_HOST": environ.get("HTTP_HOST", ""),
-        "HTTP_ACCEPT_LANGUAGE": language,
-        "CONTENT_LENGTH": "0",
-        "wsgi.input": BytesIO(),
-    }
-    if secure and settings.SECURE_PROXY_SSL_HEADER:
-        name, value = settings.SECURE_PROXY_SSL_HEADER
-        kept[name] = value
-    return kept
-
-
-def is_for_everybody(status: str, headers: Headers, body: bytes) -> bool:
-    said: dict[str, str] = {}
-    for name, value in headers:
-        said[name.lower()] = f"{said.get(name.lower(), '')},{value}"
-    vary = {word.strip().lower() for word in said.get("vary", "").split(",") if word.strip()}
-    return (
-        status.startswith("200")
-        and PUBLIC in said.get("cache-control", "")
-        and "set-cookie" not in said
-        and "content-encoding" not in said
-        and vary <= KNOWN_VARY
-        and len(body) <= MAX_BODY
-    )
-
-
-def is_secure(environ: Environ) -> bool:
-    if settings.SECURE_PROXY_SSL_HEADER:
-        name, value = settings.SECURE_PROXY_SSL_HEADER
-        return bool(environ.get(name) == value)
-    return bool(environ.get("wsgi.url_scheme") == "https")
-
-
-@lru_cache(maxsize=1000)
-def is_our_host(host: str) -> bool:
-    """As Django's own check: what it would refuse is left to it."""
-    domain, _port = split_domain_port(host)
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
-
-
-@lru_cache(maxsize=1000)
-def language_of(accept_language: str) -> str:
-    request = HttpRequest()
-    request.META["HTTP_ACCEPT_LANGUAGE"] = accept_language
-    return get_language_from_request(request)
-
-
-@lru_cache(maxsize=1000)
-def normalised(query: str) -> str:
-    """The same for the same question: sorted, and of a name that stands twice the last, as Django."""
-    return urlencode(sorted(dict(parse_qsl(query, keep_blank_values=True)).items()))

@@ -18,7 +18,8 @@ from catalog.models import Sku
 from catalog.services.stock import adjust_stock
 from miniback.api import is_public
 from miniback.core import read_cache
-from miniback.core.read_cache import ReadCache, is_for_everybody
+from miniback.core.public_requests import is_for_everybody
+from miniback.core.read_cache import ReadCache
 from miniback.wsgi import django_application
 from tests.factories import make_access, make_customer, make_sku
 
