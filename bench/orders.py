@@ -183,18 +183,20 @@ def main() -> int:
             shop.stop()
         rounds_of = f"{options.rounds} rounds of {options.seconds:g} s, medians"
         say(f"{connection.vendor}, {CLIENTS} clients, {rounds_of}")
-        medians = table(rounds)
-        say(f"statements an order               {count:10}  (must 16, stretch 11)")
-        ratio = medians["POST orders/"] / medians["raw SQL"]
-        say(f"against raw SQL                   {ratio:10.2f}  (must 0.45, stretch 0.65)")
-        hot_ratio = medians["POST orders/, one hot pair"] / medians["POST orders/"]
-        say(f"hot against spread                {hot_ratio:10.2f}  (must 0.6, stretch 0.75)")
-        broken = [
-            rule.name for rule, failure in audit() if failure and rule.name != "product copies"
-        ]
-        # The raw orders are real rows: what they left out shows here.
-        say(f"audit: {broken or 'clean'}")
+        report(rounds, count)
     return 0
+
+
+def report(rounds: dict[str, list[Round]], count: int) -> None:
+    medians = table(rounds)
+    say(f"statements an order               {count:10}  (must 16, stretch 11)")
+    ratio = medians["POST orders/"] / medians["raw SQL"]
+    say(f"against raw SQL                   {ratio:10.2f}  (must 0.45, stretch 0.65)")
+    hot_ratio = medians["POST orders/, one hot pair"] / medians["POST orders/"]
+    say(f"hot against spread                {hot_ratio:10.2f}  (must 0.6, stretch 0.75)")
+    broken = [rule.name for rule, failure in audit() if failure and rule.name != "product copies"]
+    # The raw orders are real rows: what they left out shows here.
+    say(f"audit: {broken or 'clean'}")
 
 
 if __name__ == "__main__":

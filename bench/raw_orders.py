@@ -111,39 +111,9 @@ def place(
     insert(cursor, StockMovement, *moves)
     cursor.execute(ADDRESS, [user, body["address"]])
     address = dict(zip(names(Address), cursor.fetchone(), strict=True))
-    copied = (
-        "recipient",
-        "phone",
-        "phone_hash",
-        "phone_tail_hash",
-        "province",
-        "city",
-        "district",
-        "detail",
-        "region_code",
-    )
-    total = sum(int(goods[sku]["price_fen"]) for sku in skus)
-    nothing = dict.fromkeys(
-        ("claimed_coupon_id", "paid_at", "shipped_at", "completed_at", "cancelled_at", "reminded_at",
-         "hidden_at", "reviewed_at")
-    )  # fmt: skip
-    order = {
-        **{name: address[name] for name in copied}, **nothing, "number": number, "user_id": user,
-        "status": "pending_payment", "goods_fen": total, "payable_fen": total, "freight_fen": 0,
-        "discount_fen": 0, "freight_discount_fen": 0, "placed_at": moment,
-        "placed_on": timezone.localdate(now), "is_flagged": False,
-        "pay_before": connection.ops.adapt_datetimefield_value(now + timedelta(minutes=30)),
-    }  # fmt: skip
+    order = order_row(number, user, address, [goods[sku] for sku in skus], now, moment)
     order_id = insert(cursor, Order, order)
-    lines = [
-        {
-            "order_id": order_id, "sku_id": sku, "product_id": goods[sku]["product_id"],
-            "name": "龙井绿茶", "sku_code": goods[sku]["code"], "options": "{}", "quantity": 1,
-            "unit_fen": goods[sku]["price_fen"], "discount_fen": 0, "refunded_quantity": 0,
-            "refunded_fen": 0, "released_quantity": 0, "shipped_quantity": 0, "reviewed_at": None,
-        }
-        for sku in skus
-    ]  # fmt: skip
+    lines = [line_row(order_id, sku, goods[sku]) for sku in skus]
     insert(cursor, OrderLine, *lines)
     event = {
         "order_id": order_id, "event_key": f"{number}:pending_payment", "kind": "status",
@@ -152,3 +122,48 @@ def place(
     insert(cursor, OrderEvent, event)
     cursor.execute(DONE, ["orders.Order", str(order_id), key_id])
     return {**order, "lines": lines, "events": [event]}
+
+
+COPIED = (
+    "recipient",
+    "phone",
+    "phone_hash",
+    "phone_tail_hash",
+    "province",
+    "city",
+    "district",
+    "detail",
+    "region_code",
+)
+EMPTY = (
+    "claimed_coupon_id",
+    "paid_at",
+    "shipped_at",
+    "completed_at",
+    "cancelled_at",
+    "reminded_at",
+    "hidden_at",
+    "reviewed_at",
+)
+
+
+def order_row(
+    number: str, user: int, address: dict[str, Any], goods: list[Any], now: Any, moment: Any
+) -> dict[str, Any]:
+    total = sum(int(sku["price_fen"]) for sku in goods)
+    return {
+        **{name: address[name] for name in COPIED}, **dict.fromkeys(EMPTY), "number": number,
+        "user_id": user, "status": "pending_payment", "goods_fen": total, "payable_fen": total,
+        "freight_fen": 0, "discount_fen": 0, "freight_discount_fen": 0, "placed_at": moment,
+        "placed_on": timezone.localdate(now), "is_flagged": False,
+        "pay_before": connection.ops.adapt_datetimefield_value(now + timedelta(minutes=30)),
+    }  # fmt: skip
+
+
+def line_row(order_id: int, sku: int, goods: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "order_id": order_id, "sku_id": sku, "product_id": goods["product_id"],
+        "name": "龙井绿茶", "sku_code": goods["code"], "options": "{}", "quantity": 1,
+        "unit_fen": goods["price_fen"], "discount_fen": 0, "refunded_quantity": 0,
+        "refunded_fen": 0, "released_quantity": 0, "shipped_quantity": 0, "reviewed_at": None,
+    }  # fmt: skip
