@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.models import Staff
 
 START_SECONDS = 30
+STOP_SECONDS = 10
 
 
 class Command(BaseCommand):
@@ -123,8 +124,11 @@ class Command(BaseCommand):
     def stop(self) -> None:
         for process in reversed(self.processes):
             process.terminate()
+        # One time for all of them: each with its own would be half a minute.
+        deadline = time.monotonic() + STOP_SECONDS
         for process in self.processes:
             try:
-                process.wait(10)
+                process.wait(max(deadline - time.monotonic(), 0))
             except subprocess.TimeoutExpired:
-                process.kill()
+                # With what it has started: a server's workers would live on without it.
+                os.killpg(process.pid, signal.SIGKILL)
