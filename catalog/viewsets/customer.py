@@ -24,7 +24,7 @@ from catalog.services import customers
 from catalog.services.reviews import AlreadyFollowedUp, follow_up_review
 from miniback.core.errors import NotFound
 from miniback.core.schema import describe, path_id
-from miniback.core.serializers import parse_query
+from miniback.core.serializers import parse
 
 KEPT_COLUMNS = [f"product__{column}" for column in [*CARD_COLUMNS, "status"]]
 
@@ -45,7 +45,7 @@ class FavouriteViewSet(GenericViewSet):
     )
     def list(self, request: Request) -> Response:
         """Latest first; with `product` only those of these products."""
-        query = parse_query(FavouriteQuery, request.query_params)
+        query = parse(FavouriteQuery, request.query_params)
         mine = self.get_queryset()
         if wanted := query.get("product"):
             mine = mine.filter(product__in=wanted)

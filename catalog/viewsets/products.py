@@ -39,7 +39,7 @@ from miniback.core.errors import NotFound
 from miniback.core.pagination import KeysetPagination
 from miniback.core.queries import CompiledValues
 from miniback.core.schema import describe, path_id
-from miniback.core.serializers import parse_query
+from miniback.core.serializers import parse
 from miniback.core.uploads import upload_urls
 
 RELATED = 10
@@ -83,7 +83,7 @@ class ProductViewSet(ShopWindowViewSet):
         A search is ordered by relevance. Words are found in name, brand, category, tags, SKU codes,
         subtitle and attributes; nobody needs to put spaces between Chinese words.
         """
-        wanted = parse_query(ProductQuery, request.query_params)
+        wanted = parse(ProductQuery, request.query_params)
         self.wanted, self.ordering = wanted, wanted["ordering"]
         page: list[Any] = self.paginate_queryset(Product.objects.all()) or []
         answer = self.get_paginated_response([product_card(row) for row in page])
@@ -123,7 +123,7 @@ class ProductViewSet(ShopWindowViewSet):
     @action(methods=["get"], detail=True, pagination_class=KeysetPagination)
     def reviews(self, request: Request, pk: str) -> Response:
         """Newest first, with the shop's replies; `summary` counts all of them."""
-        query = parse_query(ReviewQuery, request.query_params)
+        query = parse(ReviewQuery, request.query_params)
         if not Product.objects.on_sale().filter(pk=pk).exists():
             raise NotFound
         self.topic, self.ordering = topic(int(pk)), "-id"

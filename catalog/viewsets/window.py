@@ -23,7 +23,7 @@ from miniback.core.errors import NotFound
 from miniback.core.public_requests import PUBLIC
 from miniback.core.read_cache import TOPIC_HEADER
 from miniback.core.schema import describe, path_id
-from miniback.core.serializers import parse_query
+from miniback.core.serializers import parse
 
 
 class ShopWindowViewSet(GenericViewSet):
@@ -123,5 +123,5 @@ class SuggestionViewSet(ShopWindowViewSet):
     )
     def retrieve(self, request: Request) -> Response:
         """Up to ten: hot keywords that begin with `q`, then names of products it finds."""
-        query = parse_query(SuggestionQuery, request.query_params)
+        query = parse(SuggestionQuery, request.query_params)
         return Response({"results": home.suggest(query["q"])})

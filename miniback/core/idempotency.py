@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from miniback.core.errors import InvalidFields, KeyMismatch
 from miniback.core.models import IdempotencyKey
-from miniback.core.queries import insert
+from miniback.core.queries import insert, update
 from miniback.core.transactions import retry
 
 T = TypeVar("T", bound=Model)
@@ -54,7 +54,7 @@ def run_once(*, user: Any, key: str, body: Any, act: Callable[[], T]) -> Outcome
                 raise _UsedBefore from error
             made = act()
             row.kind, row.object_id = made._meta.label, str(made.pk)
-            row.save(update_fields=["kind", "object_id"])
+            update(row, "kind", "object_id")
             return made
 
     try:

@@ -6,13 +6,18 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import DateTimeField, Field, Model, QuerySet
 from django.db.models.query import get_related_populators  # type: ignore[attr-defined]
 from django.db.models.sql import Query
 
 M = TypeVar("M", bound=Model)
 EXAMPLE = 700_000_000
+
+
+def _connection() -> Any:
+    """This thread's own: fields ask it a lot, and the proxy ``connection`` looks it up each time."""
+    return connections[DEFAULT_DB_ALIAS]
 
 
 class CompiledQuery(Generic[M]):
@@ -35,21 +40,20 @@ class CompiledQuery(Generic[M]):
         return next(iter(self.all(*values)), None)
 
     def all(self, *values: Any) -> list[M]:
-        connection.ensure_connection()
-        if getattr(self._mine, "connection", None) is not connection.connection:
+        here = _connection()
+        here.ensure_connection()
+        mine = self._mine
+        if getattr(mine, "connection", None) is not here.connection:
             self._compile()
-        written = list(self._mine.parameters)
-        for places, field, value in zip(self._mine.places, self._fields, values, strict=True):
-            prepared = field.get_db_prep_value(value, connection)
+        written = list(mine.parameters)
+        for places, field, value in zip(mine.places, self._fields, values, strict=True):
+            prepared = field.get_db_prep_value(value, here)
             for place in places:
                 written[place] = prepared
-        with connection.cursor() as cursor:
-            cursor.execute(self._mine.sql, written)
+        with here.cursor() as cursor:
+            cursor.execute(mine.sql, written)
             rows = cursor.fetchall()
-        return [
-            self._row(row)
-            for row in self._mine.compiler.apply_converters(rows, self._mine.converters)
-        ]
+        return [self._row(row) for row in mine.compiler.apply_converters(rows, mine.converters)]
 
     def _row(self, row: Sequence[Any]) -> M:
         found: M = self._mine.model.from_db(
@@ -116,7 +120,7 @@ def _places(parameters: Sequence[Any], value: Any) -> list[int]:
 
 
 @cache
-def _insert(model: type[Model], count: int, vendor: str) -> tuple[str, list[Any]]:
+def _insert(model: type[Model], count: int) -> tuple[str, list[Any]]:
     """The statement that inserts ``count`` rows, and the fields in its order."""
     fields = [field for field in model._meta.local_concrete_fields if not field.primary_key]
     quote = connection.ops.quote_name
@@ -135,18 +139,36 @@ def insert(*rows: M) -> list[M]:
 
     They know their ids, except where the database tells none of many rows (MySQL). No signals.
     """
-    sql, fields = _insert(type(rows[0]), len(rows), connection.vendor)
+    here = _connection()
+    sql, fields = _insert(type(rows[0]), len(rows))
     values = [
-        field.get_db_prep_save(field.pre_save(row, True), connection)
-        for row in rows
-        for field in fields
+        field.get_db_prep_save(field.pre_save(row, True), here) for row in rows for field in fields
     ]
-    with connection.cursor() as cursor:
+    with here.cursor() as cursor:
         cursor.execute(sql, values)
-        if connection.features.can_return_rows_from_bulk_insert:
+        if here.features.can_return_rows_from_bulk_insert:
             ids = [row_id for (row_id,) in cursor.fetchall()]
         else:
             ids = [cursor.lastrowid if len(rows) == 1 else None] * len(rows)
     for row, row_id in zip(rows, ids, strict=True):
-        row.pk, row._state.adding, row._state.db = row_id, False, connection.alias
+        row.pk, row._state.adding, row._state.db = row_id, False, here.alias
     return list(rows)
+
+
+@cache
+def _update(model: type[Model], names: tuple[str, ...]) -> tuple[str, list[Any]]:
+    """The statement that writes these columns of one row, and the fields in its order."""
+    quote, key = connection.ops.quote_name, model._meta.pk
+    fields: list[Any] = [model._meta.get_field(name) for name in names]
+    columns = ", ".join(f"{quote(field.column)} = %s" for field in fields)
+    sql = f"UPDATE {quote(model._meta.db_table)} SET {columns} WHERE {quote(str(key.column))} = %s"  # noqa: S608
+    return sql, [*fields, key]
+
+
+def update(row: Model, *names: str) -> None:
+    """Write these columns of a row that is there, as ``save(update_fields=names)`` does. No signals."""
+    here = _connection()
+    sql, fields = _update(type(row), names)
+    values = [field.get_db_prep_save(field.value_from_object(row), here) for field in fields]
+    with here.cursor() as cursor:
+        cursor.execute(sql, values)

@@ -32,12 +32,12 @@ def as_json_list(
     return [as_json(kind, row) for row in rows]
 
 
-def parse_query(kind: type[serializers.Serializer[Any]], query: Any) -> dict[str, Any]:
-    """What ``kind(data=query).validated_data`` gives, without building the fields anew.
+def parse(kind: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+    """What ``kind(data=data).validated_data`` gives, without building the fields anew.
 
     Raises ValidationError.
     """
-    return dict(_made_once(kind).run_validation(query))
+    return dict(_made_once(kind).run_validation(data))
 
 
 class StrictIntegerField(serializers.IntegerField):

@@ -15,7 +15,7 @@ from miniback.core.errors import KeyMismatch, NotFound, PlatformUnavailable
 from miniback.core.idempotency import run_once
 from miniback.core.models import knows
 from miniback.core.schema import describe
-from miniback.core.serializers import as_json, as_json_list
+from miniback.core.serializers import as_json, as_json_list, parse
 from orders.models import Order, OrderEvent, OrderEventKind, OrderLine, Shipment
 from orders.models.order import OrderQuerySet
 from orders.serializers import (
@@ -105,9 +105,7 @@ class OrderViewSet(AfterSalesActions, GenericViewSet):
         that was placed. `payable_fen` is what the customer saw; if it is no longer true, 409
         `price_changed`.
         """
-        form = OrderInput(data=request.data)
-        form.is_valid(raise_exception=True)
-        wanted = dict(form.validated_data)
+        wanted = parse(OrderInput, request.data)
         outcome = run_once(
             user=request.user,
             key=request.headers.get("Idempotency-Key", ""),
@@ -131,9 +129,7 @@ class OrderViewSet(AfterSalesActions, GenericViewSet):
     )
     def list(self, request: Request) -> Response:
         """Newest first."""
-        query = OrderQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        wanted = dict(query.validated_data)
+        wanted = parse(OrderQuery, request.query_params)
         search = wanted.pop("search", "")
         orders = self.get_queryset().visible().filter(**wanted).prefetch_related(_lines())
         if search:

@@ -12,7 +12,7 @@ from accounts.models import Session
 from catalog.models import Brand, Category, Product, Sku
 from catalog.seed import seed_products
 from catalog.services.stock import _with_product
-from miniback.core.queries import CompiledQuery, insert
+from miniback.core.queries import CompiledQuery, insert, update
 from orders.models import Order, OrderLine
 from orders.services.delivery import OWN
 from tests.factories import make_access, make_address, make_customer, make_order, make_sku
@@ -88,6 +88,15 @@ def test_inserting_several_and_one_twice() -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         insert(Brand(name="甲"))
     assert Brand.objects.count() == 3
+
+
+def test_an_update_writes_the_named_columns_of_one_row() -> None:
+    insert(Brand(name="山见"), Brand(name="海见"))
+    first, second = Brand.objects.order_by("pk")
+    first.name, first.logo = "云见", "logo/new.png"
+    update(first, "name")
+    kept = set(Brand.objects.values_list("pk", "name", "logo"))
+    assert kept == {(first.pk, "云见", ""), (second.pk, second.name, "")}
 
 
 @pytest.mark.parametrize("vary", ["", "&in_stock=true", "&brand={brand}", "&category={category}"])
