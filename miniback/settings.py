@@ -282,6 +282,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["miniback.core.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["miniback.core.renderers.ORJSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "miniback.core.renderers.NothingToNegotiate",
     "DEFAULT_PAGINATION_CLASS": "miniback.core.pagination.KeysetPagination",
     "DEFAULT_SCHEMA_CLASS": "miniback.core.schema.MinibackSchema",
     "EXCEPTION_HANDLER": "miniback.core.handlers.exception_handler",

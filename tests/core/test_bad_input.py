@@ -182,3 +182,9 @@ def test_detail_follows_the_language(anonymous: Api) -> None:
 
     assert english == "Please log in again."
     assert chinese == "请重新登录。"
+
+
+def test_an_answer_is_json_whatever_is_asked_for(anonymous: Api) -> None:
+    for accept in ("text/html", "application/xml;q=1", "*/*", "nonsense"):
+        answer = anonymous.get("products/", Accept=accept)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
