@@ -221,11 +221,16 @@ class Product(models.Model):
             models.Index(fields=["status", "published_at", "id"], name="product_published"),
             models.Index(fields=["status", "price_fen", "id"], name="product_price"),
             models.Index(fields=["status", "sales_count", "id"], name="product_sales"),
-            # The same four orders within a category, and within a brand, are sorted from these.
+            # Within a category, and within a brand. By sales the list above is read, and sifted:
+            # sales are spread over all of them, and change too often for two more indexes.
             models.Index(
                 fields=["category", "status", "published_at", "id"], name="product_category"
             ),
+            models.Index(
+                fields=["category", "status", "price_fen", "id"], name="product_category_price"
+            ),
             models.Index(fields=["brand", "status", "published_at", "id"], name="product_brand"),
+            models.Index(fields=["brand", "status", "price_fen", "id"], name="product_brand_price"),
         ]
 
     def __str__(self) -> str:

@@ -2,7 +2,8 @@
 
 A filter that many products pass must not lead the database: it would read and sort all of them for
 one page. Such a filter is written so that no index of its own fits (``price_fen + 0 >= x``), and the
-list is read in its order until the page is full. A filter that few pass may lead.
+list is read in its order until the page is full. A filter that few pass may lead, and so may one
+category or one brand where an index has them in that order.
 """
 
 from collections.abc import Mapping
@@ -18,12 +19,14 @@ from miniback.core.queries import CompiledValues
 
 # Beyond this sorting what a filter finds costs more than reading past what it does not.
 FEW = 1000
+# By what a category's and a brand's products are indexed.
+INDEXED = {"published_at", "price_fen"}
 
 
 class Shape(NamedTuple):
     """What decides the SQL of a plain list: everything of the question but its numbers.
 
-    ``categories`` is how many; ``leads`` says whether category and brand find few products.
+    ``categories`` is how many; ``leads`` says whether category and brand may lead the database.
     """
 
     ordering: str
@@ -75,14 +78,16 @@ def shape_of(wanted: Mapping[str, Any]) -> tuple[Shape, list[int]]:
         below = sorted(Category.objects.with_descendants(category))
     brand = [wanted["brand"]] if wanted.get("brand") else []
     prices = [wanted.get("min_price_fen"), wanted.get("max_price_fen")]
+    ordering = wanted["ordering"]
+    is_indexed = len(below) <= 1 and ordering.removeprefix("-") in INDEXED
     shape = Shape(
-        ordering=wanted["ordering"],
+        ordering=ordering,
         categories=len(below),
         has_brand=bool(brand),
         has_lowest=prices[0] is not None,
         has_highest=prices[1] is not None,
         in_stock=wanted["in_stock"],
-        leads=finds_few(below, brand) if below or brand else False,
+        leads=bool(below or brand) and (is_indexed or finds_few(below, brand)),
     )
     return shape, [*below, *brand, *(price for price in prices if price is not None)]
 
