@@ -14,6 +14,8 @@ from miniback.core.models import Upload
 
 class Platform(models.TextChoices):
     WECHAT = "wechat", _("WeChat")
+    ALIPAY = "alipay", _("Alipay")
+    DOUYIN = "douyin", _("Douyin")
 
 
 class User(AbstractUser):

@@ -6,8 +6,6 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.conf import settings
-from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -19,14 +17,16 @@ from accounts.models import Address, Identity, Platform, Session, User, phone_ha
 from miniback.core.errors import (
     Conflict,
     Forbidden,
+    InvalidFields,
     NotFound,
     PlatformUnavailable,
     Unauthenticated,
 )
 from miniback.core.models import Upload, UploadPurpose
+from miniback.core.providers import is_offered, login_provider
 from miniback.core.transactions import assert_no_transaction, atomic
+from miniback.platforms.contract import Login
 from miniback.platforms.errors import CustomerBlocked, LoginAgain, PlatformError
-from miniback.platforms.wechat import Login, WeChatClient
 
 logger = logging.getLogger(__name__)
 
@@ -72,23 +72,18 @@ class LoggedIn(NamedTuple):
     is_new_user: bool
 
 
-def wechat_client() -> WeChatClient:
-    return WeChatClient(
-        app_id=settings.WECHAT_APP_ID,
-        secret=settings.WECHAT_APP_SECRET,
-        base_url=settings.WECHAT_BASE_URL,
-        cache=cache,
-    )
-
-
 def log_in(*, platform: str, code: str, device: str = "") -> LoggedIn:
     """Exchange a platform's login code for a session; the first time, make the customer.
 
-    Calls the platform. Raises LoginCodeInvalid, LoginBlocked, UserBlocked, PlatformUnavailable.
+    Calls the platform. Raises LoginCodeInvalid, LoginBlocked, UserBlocked, PlatformUnavailable, and
+    InvalidFields for a platform that this shop is not on.
     """
     assert_no_transaction()
+    if not is_offered(platform):
+        raise InvalidFields(platform=_("This shop is not on that platform."))
     try:
-        login = wechat_client().log_in(code)
+        provider = login_provider(platform)
+        login = provider.log_in(code)
     except LoginAgain as error:
         raise LoginCodeInvalid from error
     except CustomerBlocked as error:
@@ -97,7 +92,7 @@ def log_in(*, platform: str, code: str, device: str = "") -> LoggedIn:
         logger.error("login at %s failed: %s", platform, error)
         raise PlatformUnavailable(retry_after=2) from error
     return start_session(
-        platform=Platform(platform), app_id=settings.WECHAT_APP_ID, login=login, device=device
+        platform=Platform(platform), app_id=provider.app_id, login=login, device=device
     )
 
 

@@ -24,7 +24,7 @@ from django.utils import timezone  # isort: skip
 from catalog.models import Sku
 from catalog.services.products import refresh_product
 from miniback.core.snapshot import read_snapshot
-from miniback.platforms.wechatpay import Trade
+from miniback.platforms.contract import Trade, TradeState
 from orders.models import Carrier, Order, Payment
 from orders.services.audit import RULES, moments
 from orders.services.cancellation import cancel_order
@@ -88,16 +88,18 @@ def pay(order: Order, number: int) -> None:
         amount_fen=order.payable_fen, created_at=order.placed_at,
     )  # fmt: skip
     record_trade(
+        payment.channel,
         Trade(
             number=payment.number,
-            state="SUCCESS",
+            state=TradeState.PAID,
+            platform_state="SUCCESS",
             transaction_id=f"42{number:020d}",
             amount_fen=payment.amount_fen,
             currency="CNY",
             app_id=settings.WECHAT_APP_ID,
-            mch_id=settings.WECHATPAY_MCH_ID,
+            merchant_id=settings.WECHATPAY_MCH_ID,
             paid_at=timezone.now(),
-        )  # fmt: skip
+        ),  # fmt: skip
     )
 
 

@@ -10,6 +10,7 @@ from miniback.core.leases import Job
 from orders.services.cancellation import close_unpaid_orders, remind_unpaid_orders
 from orders.services.fulfillment import confirm_old_shipments
 from orders.services.notices import process_due_notices
+from orders.services.reconciliation import reconcile_due_days
 from orders.services.refunds import send_due_refunds
 from orders.services.settlement import CLOSE_PAYMENT, check_due_payments, close_payment_by_number
 
@@ -32,5 +33,6 @@ JOBS: Final = (
     Job("remind_unpaid_orders", remind_unpaid_orders, every_seconds=30),
     Job("publish_due_products", publish_due_products, every_seconds=10),
     Job("confirm_old_shipments", confirm_old_shipments, every_seconds=600),
+    Job("reconcile_due_days", reconcile_due_days, every_seconds=1800),
     Job("forget_old_keys", forget_old_keys, every_seconds=3600),
 )

@@ -378,3 +378,17 @@ WECHATPAY_PRIVATE_KEY_FILE = text("WECHATPAY_PRIVATE_KEY_FILE", "")
 WECHATPAY_PUBLIC_KEY_ID = text("WECHATPAY_PUBLIC_KEY_ID", "")
 WECHATPAY_PUBLIC_KEY_FILE = text("WECHATPAY_PUBLIC_KEY_FILE", "")
 WECHATPAY_BASE_URL = url("WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com")
+
+# Alipay (开放平台 > 小程序 > 开发设置). With both certificates the public key file is a certificate too.
+ALIPAY_APP_ID = text("ALIPAY_APP_ID", "")
+ALIPAY_SELLER_ID = text("ALIPAY_SELLER_ID", "")
+ALIPAY_PRIVATE_KEY_FILE = text("ALIPAY_PRIVATE_KEY_FILE", "")
+ALIPAY_PUBLIC_KEY_FILE = text("ALIPAY_PUBLIC_KEY_FILE", "")
+ALIPAY_APP_CERT_FILE = text("ALIPAY_APP_CERT_FILE", "")
+ALIPAY_ROOT_CERT_FILE = text("ALIPAY_ROOT_CERT_FILE", "")
+ALIPAY_BASE_URL = url("ALIPAY_BASE_URL", "https://openapi.alipay.com")
+
+# Douyin (开放平台 > 小程序 > 开发设置): login only.
+DOUYIN_APP_ID = text("DOUYIN_APP_ID", "")
+DOUYIN_APP_SECRET = text("DOUYIN_APP_SECRET", "")
+DOUYIN_BASE_URL = url("DOUYIN_BASE_URL", "https://developer.toutiao.com")

@@ -100,7 +100,7 @@ def sandbox(sandbox_process: SandboxProcess, settings: Any) -> SandboxProcess:
     """The platforms, with empty books; the shop is connected to them."""
     sandbox_process.reset()
     for name, value in sandbox_process.env.items():
-        if name.startswith("WECHAT"):
+        if name.startswith(("WECHAT", "ALIPAY", "DOUYIN")):
             setattr(settings, name, value)
     return sandbox_process
 

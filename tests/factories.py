@@ -12,7 +12,7 @@ from catalog.services.products import refresh_product
 from catalog.services.search import index_products
 from catalog.services.stock import adjust_stock
 from miniback.core.transactions import atomic
-from miniback.platforms.wechat import Login
+from miniback.platforms.contract import Login
 from orders.models import ClaimedCoupon, Coupon, Order
 from orders.services.checkout import place_order
 from orders.services.coupons import give_coupon
@@ -22,16 +22,16 @@ serial = itertools.count(1)
 
 def make_customer(*, openid: str | None = None, app_id: str = "wxsandboxtest") -> User:
     openid = openid or f"o-{next(serial)}"
-    login = Login(openid, "", "")
+    login = Login(openid)
     return start_session(platform=Platform.WECHAT, app_id=app_id, login=login, device="").user
 
 
-def make_access(user: User) -> str:
+def make_access(user: User, identity: Identity | None = None) -> str:
     """An access token of a new session."""
-    identity = Identity.objects.get(user=user)
-    login = Login(identity.openid, identity.unionid, "")
+    identity = identity or Identity.objects.get(user=user)
+    login = Login(identity.openid, identity.unionid)
     return start_session(
-        platform=Platform.WECHAT, app_id=identity.app_id, login=login, device=""
+        platform=Platform(identity.platform), app_id=identity.app_id, login=login, device=""
     ).access
 
 

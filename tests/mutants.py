@@ -95,7 +95,7 @@ MUTANTS = (
     Mutant("any amount pays", f"{ORDERS}/settlement.py",
            'if trade.is_paid and (trade.amount_fen, trade.currency) != (payment.amount_fen, "CNY"):', "if False:",
            f"{T_ORDERS}/test_notices.py::test_amounts_that_are_not_ours"),
-    Mutant("another shop's payment", f"{ORDERS}/settlement.py", "if trade.app_id != client.app_id or trade.mch_id != client.mch_id:", "if False:",
+    Mutant("another shop's payment", f"{ORDERS}/settlement.py", "if (trade.app_id, trade.merchant_id) != (ours.app_id, ours.merchant_id):", "if False:",
            f"{T_ORDERS}/test_payment.py::test_a_notice_that_is_not_about_our_money"),
     Mutant("a notice counts as often as it comes", f"{ORDERS}/settlement.py", ".exclude(status=PaymentStatus.PAID)\n", "\n",
            f"{T_ORDERS}/test_payment.py::test_a_delayed_notice_after_a_check"),

@@ -53,12 +53,15 @@ class SandboxProcess:
     def reset(self) -> None:
         assert self.post("/reset/").ok
 
-    def code(self, openid: str = "o-customer", **more: Any) -> str:
-        return self.post("/phone/wechat/login/", openid=openid, **more).json()["code"]
+    def code(self, openid: str = "o-customer", *, platform: str = "wechat", **more: Any) -> str:
+        return self.post(f"/phone/{platform}/login/", openid=openid, **more).json()["code"]
 
     def pay(
         self, params: dict[str, str], openid: str = "o-customer", **more: Any
     ) -> requests.Response:
+        if "tradeNO" in params:
+            trade = params["tradeNO"]
+            return self.post("/phone/alipay/pay/", openid=openid, trade_no=trade, **more)
         return self.post("/phone/wechat/pay/", openid=openid, **params, **more)
 
     def fault(self, target: str, fault: str, times: int = 1, **options: Any) -> None:

@@ -8,8 +8,13 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import Error, Tags, register
 
-# Credentials that the sandbox makes begin so; no real app id does.
-SANDBOX_APP_ID = "wxsandbox"
+# Every app id that the sandbox makes has this in it; no real one does.
+SANDBOX = "sandbox"
+BASE_URLS = {
+    "WECHAT": ("WECHAT_BASE_URL", "WECHATPAY_BASE_URL"),
+    "ALIPAY": ("ALIPAY_BASE_URL",),
+    "DOUYIN": ("DOUYIN_BASE_URL",),
+}
 
 
 def is_loopback(address: str) -> bool:
@@ -37,27 +42,19 @@ def check_encryption_keys(**kwargs: Any) -> list[Error]:
 @register(Tags.security)
 def check_platform_addresses(**kwargs: Any) -> list[Error]:
     """Refuse a sandbox where real money could be meant: it would accept any payment."""
-    addresses = [settings.WECHAT_BASE_URL, settings.WECHATPAY_BASE_URL]
-    if not any(is_loopback(address) for address in addresses):
-        return []
-    app_id = settings.WECHAT_APP_ID
-    if app_id and not app_id.startswith(SANDBOX_APP_ID):
-        return [
-            Error(
-                "A platform URL is on this machine, but WECHAT_APP_ID is a real one.",
-                hint="Unset WECHAT_BASE_URL and WECHATPAY_BASE_URL.",
-                id="miniback.E002",
-            )
-        ]
-    if not is_loopback(settings.PUBLIC_URL):
-        return [
-            Error(
-                "A platform URL is on this machine, but PUBLIC_URL is public.",
-                hint="Unset WECHAT_BASE_URL and WECHATPAY_BASE_URL.",
-                id="miniback.E003",
-            )
-        ]
-    return []
+    found = []
+    for platform, names in BASE_URLS.items():
+        if not any(is_loopback(getattr(settings, name)) for name in names):
+            continue
+        hint = f"Unset {' and '.join(names)}."
+        app_id = getattr(settings, f"{platform}_APP_ID")
+        if app_id and SANDBOX not in app_id:
+            text = f"A platform URL is on this machine, but {platform}_APP_ID is a real one."
+            found.append(Error(text, hint=hint, id="miniback.E002"))
+        elif not is_loopback(settings.PUBLIC_URL):
+            text = "A platform URL is on this machine, but PUBLIC_URL is public."
+            found.append(Error(text, hint=hint, id="miniback.E003"))
+    return found
 
 
 @register(Tags.database, deploy=True)

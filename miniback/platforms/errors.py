@@ -42,3 +42,7 @@ class NoSuchTrade(Refused):
 
 class NoticeRejected(PlatformError):
     """A notice that is not from the platform, or not for us. Nothing was looked up or called."""
+
+
+class BillNotReady(PlatformError):
+    """The platform is still writing that day's bill."""

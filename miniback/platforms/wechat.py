@@ -7,9 +7,10 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from miniback.platforms import http
+from miniback.platforms.contract import Login
 from miniback.platforms.errors import (
     CustomerBlocked,
     LoginAgain,
@@ -33,12 +34,6 @@ BUSY_ATTEMPTS = 3
 # The overlap of an old and a new token is five minutes.
 TOKEN_MARGIN_SECONDS = 300
 TOKEN_LOCK_SECONDS = 10
-
-
-class Login(NamedTuple):
-    openid: str
-    unionid: str
-    session_key: str
 
 
 class Cache(Protocol):

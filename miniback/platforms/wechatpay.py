@@ -4,12 +4,14 @@ Follows the merchant documents of JSAPI payment (PLATFORMS B1-B9). Amounts are w
 """
 
 import base64
+import hashlib
 import json
 import secrets
 import time
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -19,7 +21,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from miniback.platforms import http
+from miniback.platforms.bills import read_wechatpay_bill
+from miniback.platforms.contract import BillRow, Notice, PlatformRefund, Trade, TradeState
 from miniback.platforms.errors import (
+    BillNotReady,
     Misconfigured,
     NoSuchTrade,
     NoticeRejected,
@@ -38,40 +43,14 @@ MISCONFIGURED = {
 }  # fmt: skip
 
 
-class Trade(NamedTuple):
-    """A payment as the platform tells it. Only ``state`` SUCCESS or REFUND means money came in."""
-
-    number: str  # out_trade_no
-    state: str
-    transaction_id: str
-    amount_fen: int
-    currency: str
-    app_id: str
-    mch_id: str
-    paid_at: datetime | None
-
-    @property
-    def is_paid(self) -> bool:
-        return self.state in {"SUCCESS", "REFUND"} and bool(self.transaction_id)
-
-
-class PlatformRefund(NamedTuple):
-    number: str  # out_refund_no
-    payment_number: str  # out_trade_no
-    platform_id: str
-    status: str  # SUCCESS, PROCESSING, ABNORMAL, CLOSED
-    amount_fen: int
-    currency: str
-
-
-class Notice(NamedTuple):
-    """A verified and decrypted notice; exactly one of ``trade`` and ``refund`` is there."""
-
-    id: str
-    event_type: str
-    trade: Trade | None
-    refund: PlatformRefund | None
-    mch_id: str
+# SUCCESS with a refund is REFUND: the money came in.
+STATES = {
+    "SUCCESS": TradeState.PAID,
+    "REFUND": TradeState.PAID,
+    "CLOSED": TradeState.CLOSED,
+    "REVOKED": TradeState.CLOSED,
+    "PAYERROR": TradeState.CLOSED,
+}
 
 
 class WeChatPayClient:
@@ -88,7 +67,7 @@ class WeChatPayClient:
         base_url: str,
     ) -> None:
         """Raises Misconfigured for a key that cannot be one."""
-        self.app_id, self.mch_id = app_id, mch_id
+        self.app_id, self.merchant_id = app_id, mch_id
         self._serial, self._public_key_id = serial, public_key_id
         self._base_url = base_url
         try:
@@ -109,7 +88,7 @@ class WeChatPayClient:
         number: str,
         amount_fen: int,
         description: str,
-        openid: str,
+        payer: str,
         notify_url: str,
         expires_at: datetime,
     ) -> str:
@@ -123,21 +102,21 @@ class WeChatPayClient:
             "/v3/pay/transactions/jsapi",
             {
                 "appid": self.app_id,
-                "mchid": self.mch_id,
+                "mchid": self.merchant_id,
                 "description": description,
                 "out_trade_no": number,
                 "time_expire": expires_at.isoformat(timespec="seconds"),
                 "notify_url": notify_url,
                 "amount": {"total": amount_fen, "currency": "CNY"},
-                "payer": {"openid": openid},
+                "payer": {"openid": payer},
             },
         )
         return _text(answer, "prepay_id")
 
-    def client_params(self, prepay_id: str) -> dict[str, str]:
+    def client_params(self, handle: str) -> dict[str, str]:
         """The five fields of ``wx.requestPayment``. Its success callback proves nothing."""
         timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
-        package = f"prepay_id={prepay_id}"
+        package = f"prepay_id={handle}"
         return {
             "timeStamp": timestamp,
             "nonceStr": nonce,
@@ -148,13 +127,13 @@ class WeChatPayClient:
 
     def query(self, number: str) -> Trade:
         """Raises NoSuchTrade, TryAgain."""
-        path = f"/v3/pay/transactions/out-trade-no/{number}?mchid={self.mch_id}"
+        path = f"/v3/pay/transactions/out-trade-no/{number}?mchid={self.merchant_id}"
         return self._trade(self._call("GET", path))
 
     def close(self, number: str) -> None:
         """Make the order unpayable; may be repeated. Raises Refused with ORDERPAID if it is paid."""
         path = f"/v3/pay/transactions/out-trade-no/{number}/close"
-        self._call("POST", path, {"mchid": self.mch_id})
+        self._call("POST", path, {"mchid": self.merchant_id})
 
     # Refunds
 
@@ -185,10 +164,29 @@ class WeChatPayClient:
         )
         return _refund(answer, status_key="status")
 
-    def query_refund(self, number: str) -> PlatformRefund:
+    def query_refund(self, number: str, payment_number: str) -> PlatformRefund:
         """Raises NoSuchTrade, TryAgain."""
         answer = self._call("GET", f"/v3/refund/domestic/refunds/{number}")
         return _refund(answer, status_key="status")
+
+    def bill(self, day: date) -> list[BillRow]:
+        """Raises BillNotReady. A day without trades has none. (tradebill, billdownload)"""
+        try:
+            answer = self._call("GET", f"/v3/bill/tradebill?bill_date={day}&bill_type=ALL")
+        except Refused as error:
+            if error.code == "NOSTATEMENTEXIST":
+                return []
+            if error.code == "STATEMENTCREATING":
+                raise BillNotReady(error.code) from error
+            raise
+        url = urlsplit(_text(answer, "download_url"))
+        file = self._send(
+            "GET", f"{url.path}?{url.query}", seconds=http.FILE_SECONDS, max_bytes=http.FILE_BYTES
+        )
+        # The one answer that is not signed: its hash is, in the answer before.
+        if file.status != 200 or hashlib.sha1(file.body).hexdigest() != _text(answer, "hash_value"):  # noqa: S324
+            raise TryAgain("BAD_ANSWER", "bill")
+        return read_wechatpay_bill(file.body)
 
     # Notices
 
@@ -213,7 +211,7 @@ class WeChatPayClient:
                 event_type=message["event_type"],
                 trade=None if is_refund else self._trade(content),
                 refund=_refund(content, status_key="refund_status") if is_refund else None,
-                mch_id=_text(content, "mchid"),
+                merchant_id=_text(content, "mchid"),
             )
         except (
             InvalidTag,
@@ -257,18 +255,31 @@ class WeChatPayClient:
     def _call(
         self, method: str, path: str, payload: dict[str, Any] | None = None
     ) -> dict[str, Any]:
+        answer = self._send(method, path, payload)
+        if not 200 <= answer.status < 300:
+            raise _error(answer)
+        try:
+            self._verify(answer.headers, answer.body)
+            return _object(answer.body) if answer.body else {}
+        except NoticeRejected as error:
+            # A 2xx without a good signature is forged, or cut off on its way.
+            raise TryAgain("UNVERIFIED_ANSWER", error.code) from error
+
+    def _send(
+        self, method: str, path: str, payload: dict[str, Any] | None = None, **limits: Any
+    ) -> http.Answer:
         body = "" if payload is None else json.dumps(payload, ensure_ascii=False)
         timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
         signature = self._sign(method, path, timestamp, nonce, body)
         fields = {
-            "mchid": self.mch_id,
+            "mchid": self.merchant_id,
             "nonce_str": nonce,
             "timestamp": timestamp,
             "serial_no": self._serial,
             "signature": signature,
         }
         listed = ",".join(f'{name}="{value}"' for name, value in fields.items())
-        answer = http.call(
+        return http.call(
             method,
             self._base_url + path,
             body=body.encode() or None,
@@ -279,27 +290,22 @@ class WeChatPayClient:
                 "User-Agent": "miniback",
                 "Wechatpay-Serial": self._public_key_id,
             },
+            **limits,
         )
-        if not 200 <= answer.status < 300:
-            raise _error(answer)
-        try:
-            self._verify(answer.headers, answer.body)
-            return _object(answer.body) if answer.body else {}
-        except NoticeRejected as error:
-            # A 2xx without a good signature is forged, or cut off on its way.
-            raise TryAgain("UNVERIFIED_ANSWER", error.code) from error
 
     def _trade(self, content: dict[str, Any]) -> Trade:
         # An unpaid order may come without an amount.
         amount = content.get("amount") or {}
+        state = _text(content, "trade_state")
         return Trade(
             number=_text(content, "out_trade_no"),
-            state=_text(content, "trade_state"),
+            state=STATES.get(state, TradeState.WAITING),
+            platform_state=state,
             transaction_id=str(content.get("transaction_id") or ""),
             amount_fen=_fen(amount.get("total", 0)),
             currency=str(amount.get("currency", "CNY")),
             app_id=_text(content, "appid"),
-            mch_id=_text(content, "mchid"),
+            merchant_id=_text(content, "mchid"),
             paid_at=_moment(content.get("success_time")),
         )
 

@@ -1,6 +1,7 @@
 """Misbehaviour on demand: `POST /faults/` names a target, a fault and how many times."""
 
 import functools
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,19 +22,34 @@ TARGETS = {
     "wechatpay.refund",
     "wechatpay.refund_query",
     "wechatpay.notice",
+    "wechatpay.bill",
+    "alipay.login",
+    "alipay.create",
+    "alipay.query",
+    "alipay.close",
+    "alipay.refund",
+    "alipay.refund_query",
+    "alipay.notice",
+    "alipay.bill",
+    "douyin.login",
 }
 # Faults of an answer. The first group stands in for processing, the second comes after it.
-INSTEAD = {"timeout_before", "http_500", "http_429", "errcode", "not_enough"}
+INSTEAD = {
+    "timeout_before", "http_500", "http_429", "errcode", "not_enough", "error_response",
+    "bill_creating",
+}  # fmt: skip
 AFTERWARDS = {
     "timeout_after", "http_500_after", "html", "empty", "cut_off", "unsigned", "redirect",
-    "wrong_signature",
+    "wrong_signature", "code_20000",
 }  # fmt: skip
 # Faults of an operation, which the operation itself asks for.
 OF_NOTICES = {
     "duplicate", "dropped", "delayed", "wrong_amount", "wrong_app_id", "wrong_mch_id",
     "wrong_signature", "stale_timestamp", "probe", "not_success",
 }  # fmt: skip
-OF_OPERATIONS = {"notice_first", "abnormal"}
+OF_OPERATIONS = {
+    "notice_first", "abnormal", "fund_change_n", "row_missing", "row_differs", "row_added", "wrong_hash",
+}  # fmt: skip
 ALL = INSTEAD | AFTERWARDS | OF_NOTICES | OF_OPERATIONS
 
 # Longer than any client should wait.
@@ -74,6 +90,15 @@ def _instead(fault: Fault) -> HttpResponse:
         case "http_429":
             body = {"code": "FREQUENCY_LIMITED", "message": "slow down"}
             return JsonResponse(body, status=429)
+        case "bill_creating" if fault.target.startswith("alipay"):
+            return _alipay_error("40004", "isp.bill_not_ready")
+        case "bill_creating":
+            body = {"code": "STATEMENT_CREATING", "message": "come back later"}
+            return JsonResponse(body, status=400)
+        case "not_enough" if fault.target.startswith("alipay"):
+            return _alipay_error("40004", "ACQ.SELLER_BALANCE_NOT_ENOUGH")
+        case "error_response":
+            return _alipay_error("40002", fault.options.get("sub_code", "isv.invalid-parameter"))
         case "not_enough":
             body = {"code": "NOT_ENOUGH", "message": "the merchant's balance is too low"}
             return JsonResponse(body, status=403)
@@ -97,6 +122,11 @@ def _afterwards(fault: Fault, response: HttpResponse) -> HttpResponse:
             return HttpResponse(b"")
         case "redirect":
             return HttpResponseRedirect("/ledger/")
+        case "code_20000":
+            return _alipay_error("20000", "isp.unknow-error")
+        case "unsigned" | "wrong_signature" if fault.target.startswith("alipay"):
+            sign = b"" if fault.fault == "unsigned" else b',"sign":"AAAA"'
+            response.content = re.sub(rb',"sign":"[^"]*"', sign, response.content)
         case "unsigned":
             for name in [name for name in response.headers if name.startswith("Wechatpay-")]:
                 del response[name]
@@ -108,3 +138,9 @@ def _afterwards(fault: Fault, response: HttpResponse) -> HttpResponse:
             response["Content-Length"] = str(len(whole) + 20)
             response["Connection"] = "close"
     return response
+
+
+def _alipay_error(code: str, sub_code: str) -> HttpResponse:
+    """As its outermost gateway says it: not signed."""
+    content = {"code": code, "msg": "Error", "sub_code": sub_code, "sub_msg": sub_code}
+    return JsonResponse({"error_response": content})

@@ -4,7 +4,7 @@ import secrets
 import string
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -18,42 +18,72 @@ class Keys(NamedTuple):
     merchant_serial: str
     api_v3_key: str
     public_key_id: str
+    alipay_app_id: str
+    alipay_seller_id: str
+    douyin_app_id: str
+    douyin_secret: str
     merchant_public: rsa.RSAPublicKey
     platform_private: rsa.RSAPrivateKey
+    alipay_app_public: rsa.RSAPublicKey
+    alipay_private: rsa.RSAPrivateKey
+
+
+# Whose private key the shop has, and whose public key; the other halves are the sandbox's.
+SHOP_PAIRS, PLATFORM_PAIRS = ("merchant", "alipay_app"), ("platform", "alipay")
 
 
 def make(directory: Path, *, url: str, shop_url: str) -> None:
     """Make what is missing in ``directory``, and write its `shop.env` for this address."""
-    names = directory / "names.txt"
-    if not names.exists():
-        for owner in ("merchant", "platform"):
+    for owner in (*SHOP_PAIRS, *PLATFORM_PAIRS):
+        if not (directory / f"{owner}_public.pem").exists():
             _write_pair(directory, owner)
-        made = {
-            "app_id": "wxsandbox" + secrets.token_hex(5)[:9],
-            "app_secret": secrets.token_hex(16),
-            "mch_id": "19" + "".join(secrets.choice(string.digits) for _ in range(8)),
-            "merchant_serial": secrets.token_hex(20).upper(),
-            "api_v3_key": "".join(
-                secrets.choice(string.ascii_letters + string.digits) for _ in range(32)
-            ),
-            "public_key_id": "PUB_KEY_ID_"
-            + "".join(secrets.choice(string.digits) for _ in range(30)),
-        }
-        # Last, so that a start that was killed half-way begins anew.
-        names.write_text("".join(f"{name}={value}\n" for name, value in made.items()))
-    _write_shop_env(directory, _read_names(directory), url, shop_url)
+    kept = directory / "names.txt"
+    names = _new_names() | (_read_names(directory) if kept.exists() else {})
+    kept.write_text("".join(f"{name}={value}\n" for name, value in names.items()))
+    _write_shop_env(directory, names, url, shop_url)
+
+
+def _new_names() -> dict[str, str]:
+    return {
+        "app_id": "wxsandbox" + secrets.token_hex(5)[:9],
+        "app_secret": secrets.token_hex(16),
+        "mch_id": "19" + _digits(8),
+        "merchant_serial": secrets.token_hex(20).upper(),
+        "api_v3_key": "".join(
+            secrets.choice(string.ascii_letters + string.digits) for _ in range(32)
+        ),
+        "public_key_id": "PUB_KEY_ID_" + _digits(30),
+        "alipay_app_id": "2021sandbox" + _digits(5),
+        "alipay_seller_id": "2088" + _digits(12),
+        "douyin_app_id": "ttsandbox" + secrets.token_hex(5)[:9],
+        "douyin_secret": secrets.token_hex(20),
+    }
+
+
+def _digits(count: int) -> str:
+    return "".join(secrets.choice(string.digits) for _ in range(count))
 
 
 @lru_cache(maxsize=1)
 def keys() -> Keys:
     directory: Path = settings.SANDBOX_DIR
-    public = serialization.load_pem_public_key((directory / "merchant_public.pem").read_bytes())
-    private = serialization.load_pem_private_key(
-        (directory / "platform_private.pem").read_bytes(), password=None
+    return Keys(
+        **_read_names(directory),
+        merchant_public=_public(directory, "merchant"),
+        platform_private=_private(directory, "platform"),
+        alipay_app_public=_public(directory, "alipay_app"),
+        alipay_private=_private(directory, "alipay"),
     )
-    if not isinstance(public, rsa.RSAPublicKey) or not isinstance(private, rsa.RSAPrivateKey):
-        raise TypeError("The sandbox's keys are RSA keys.")
-    return Keys(**_read_names(directory), merchant_public=public, platform_private=private)
+
+
+def _public(directory: Path, owner: str) -> rsa.RSAPublicKey:
+    pem = (directory / f"{owner}_public.pem").read_bytes()
+    return cast(rsa.RSAPublicKey, serialization.load_pem_public_key(pem))
+
+
+def _private(directory: Path, owner: str) -> rsa.RSAPrivateKey:
+    pem = (directory / f"{owner}_private.pem").read_bytes()
+    return cast(rsa.RSAPrivateKey, serialization.load_pem_private_key(pem, password=None))
 
 
 def _read_names(directory: Path) -> dict[str, str]:
@@ -87,6 +117,14 @@ def _write_shop_env(directory: Path, names: dict[str, str], url: str, shop_url: 
         "WECHATPAY_PRIVATE_KEY_FILE": directory / "merchant_private.pem",
         "WECHATPAY_PUBLIC_KEY_ID": names["public_key_id"],
         "WECHATPAY_PUBLIC_KEY_FILE": directory / "platform_public.pem",
+        "ALIPAY_BASE_URL": url,
+        "ALIPAY_APP_ID": names["alipay_app_id"],
+        "ALIPAY_SELLER_ID": names["alipay_seller_id"],
+        "ALIPAY_PRIVATE_KEY_FILE": directory / "alipay_app_private.pem",
+        "ALIPAY_PUBLIC_KEY_FILE": directory / "alipay_public.pem",
+        "DOUYIN_BASE_URL": url,
+        "DOUYIN_APP_ID": names["douyin_app_id"],
+        "DOUYIN_APP_SECRET": names["douyin_secret"],
         "PUBLIC_URL": shop_url,
         "CORS_ALLOWED_ORIGINS": f"{url},{url.replace('127.0.0.1', 'localhost')}",
     }

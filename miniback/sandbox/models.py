@@ -8,9 +8,15 @@ from django.db import models
 class Person(models.Model):
     """Somebody with a phone. ``unionid`` is empty for an app that is bound to no open platform."""
 
-    openid = models.CharField(max_length=128, unique=True)
+    platform = models.CharField(max_length=10, default="wechat")
+    openid = models.CharField(max_length=128)
     unionid = models.CharField(max_length=128, blank=True)
     name = models.CharField(max_length=50, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["platform", "openid"], name="person_once"),
+        ]
 
 
 class LoginCode(models.Model):
@@ -29,9 +35,13 @@ class StableToken(models.Model):
 
 
 class Trade(models.Model):
-    """An order at WeChat Pay: NOTPAY, SUCCESS, REFUND or CLOSED."""
+    """An order at WeChat Pay or Alipay: NOTPAY, SUCCESS, REFUND or CLOSED.
 
-    out_trade_no = models.CharField(max_length=32, unique=True)
+    Alipay gives ``transaction_id`` when it is placed, WeChat Pay when it is paid.
+    """
+
+    platform = models.CharField(max_length=10, default="wechat")
+    out_trade_no = models.CharField(max_length=64)
     # The request as it came: the same number with other parameters is refused.
     request = models.JSONField()
     amount_fen = models.BigIntegerField()
@@ -43,6 +53,11 @@ class Trade(models.Model):
     paid_at = models.DateTimeField(null=True)
     made_at = models.DateTimeField()
 
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["platform", "out_trade_no"], name="trade_once"),
+        ]
+
 
 class Prepay(models.Model):
     prepay_id = models.CharField(max_length=64, unique=True)
@@ -53,7 +68,7 @@ class Prepay(models.Model):
 class Refund(models.Model):
     """PROCESSING, SUCCESS, ABNORMAL or CLOSED; ``settles_at`` is when the bank is done."""
 
-    out_refund_no = models.CharField(max_length=64, unique=True)
+    out_refund_no = models.CharField(max_length=64)
     trade = models.ForeignKey(Trade, models.CASCADE, related_name="refunds")
     request = models.JSONField()
     refund_id = models.CharField(max_length=32, unique=True)
@@ -65,10 +80,16 @@ class Refund(models.Model):
     made_at = models.DateTimeField()
     succeeded_at = models.DateTimeField(null=True)
 
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["trade", "out_refund_no"], name="refund_once"),
+        ]
+
 
 class Notification(models.Model):
-    """A notice to the shop, repeated until it answers 200 or 204. ``due_at`` NULL: no more tries."""
+    """A notice to the shop, repeated until it is taken. ``due_at`` NULL: no more tries."""
 
+    platform = models.CharField(max_length=10, default="wechat")
     id = models.CharField(primary_key=True, max_length=36)
     url = models.CharField(max_length=500)
     event_type = models.CharField(max_length=40)
@@ -81,6 +102,14 @@ class Notification(models.Model):
     answers = models.JSONField(default=list)
     made_at = models.DateTimeField()
     delivered_at = models.DateTimeField(null=True)
+
+
+class BillFile(models.Model):
+    """A bill as it was written, for whoever has its address."""
+
+    token = models.CharField(max_length=40, unique=True)
+    content = models.BinaryField()
+    made_at = models.DateTimeField()
 
 
 class Fault(models.Model):

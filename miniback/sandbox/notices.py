@@ -1,4 +1,4 @@
-"""Notices to the shop: sent at once, repeated on WeChat Pay's schedule until they are answered."""
+"""Notices to the shop: sent at once, repeated on the platform's schedule until they are taken."""
 
 import base64
 import json
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 from django.conf import settings
@@ -19,14 +20,18 @@ from django.db import close_old_connections, transaction
 from miniback.sandbox import faults
 from miniback.sandbox.clock import iso, now
 from miniback.sandbox.models import Notification
+from miniback.sandbox.rsa2 import signed, signed_form
 from miniback.sandbox.signing import encrypt_resource, platform_headers
 
 logger = logging.getLogger(__name__)
 
-# Seconds between tries: 15s/15s/30s/3m/10m/20m/30m/30m/30m/60m/3h/3h/3h/6h/6h.
-SCHEDULE = (
-    15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600,
-)  # fmt: skip
+# Seconds between tries: 15s/15s/30s/3m/10m/20m/30m/30m/30m/60m/3h/3h/3h/6h/6h; 4m/10m/10m/1h/2h/6h/15h.
+SCHEDULES = {
+    "wechat": (
+        15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600,
+    ),
+    "alipay": (240, 600, 600, 3600, 7200, 21600, 54000),
+}  # fmt: skip
 ANSWER_SECONDS = 5.0
 SENDERS = 8
 # A try that never came to its end (the sandbox was stopped) is made again.
@@ -36,15 +41,19 @@ ON_THE_WAY = {"wrong_signature", "probe", "stale_timestamp", "duplicate"}
 _wake = threading.Event()
 
 
-def notify(url: str, event_type: str, resource: dict[str, Any]) -> None:
-    """Queue a notice; the faults of `wechatpay.notice` decide what becomes of it."""
-    fault = faults.take("wechatpay.notice", faults.OF_NOTICES)
+def notify(
+    url: str, event_type: str, resource: dict[str, Any], *, platform: str = "wechat"
+) -> None:
+    """Queue a notice; the faults of `wechatpay.notice` or `alipay.notice` decide what becomes of it."""
+    target = {"wechat": "wechatpay.notice", "alipay": "alipay.notice"}[platform]
+    fault = faults.take(target, faults.OF_NOTICES)
     kind = fault.fault if fault else ""
     options = fault.options if fault else {}
     if kind == "dropped":
         return
     later = timedelta(seconds=options.get("seconds", 5) if kind == "delayed" else 0)
     Notification.objects.create(
+        platform=platform,
         id=str(uuid.uuid4()),
         url=url,
         event_type=event_type,
@@ -59,6 +68,14 @@ def notify(url: str, event_type: str, resource: dict[str, Any]) -> None:
 
 def _spoil_content(kind: str, options: dict[str, Any], resource: dict[str, Any]) -> dict[str, Any]:
     match kind:
+        case "wrong_amount" if "total_amount" in resource:
+            return resource | {"total_amount": "0.01"}
+        case "wrong_app_id" if "app_id" in resource:
+            return resource | {"app_id": "2021000000000000"}
+        case "wrong_mch_id" if "seller_id" in resource:
+            return resource | {"seller_id": "2088000000000000"}
+        case "not_success" if "trade_status" in resource:
+            return resource | {"trade_status": "WAIT_BUYER_PAY"}
         case "wrong_amount":
             total = resource["amount"]["total"] + options.get("by_fen", -1)
             return resource | {"amount": resource["amount"] | {"total": total}}
@@ -115,23 +132,44 @@ def _claim() -> list[Notification]:
 
 
 def _send(notification: Notification) -> None:
-    """One try. Status 200 or 204 ends it; what the body says does not count."""
+    """One try."""
     answers = [_post(notification) for _copy in range(notification.copies)]
-    is_done = any(answer in {200, 204} for answer in answers)
     tried = notification.attempts + 1
     notification.attempts, notification.spoil, notification.copies = tried, "", 1
-    notification.answers = [*notification.answers, *answers]
+    notification.answers = [*notification.answers, *(status for status, _is_taken in answers)]
     notification.due_at = None
-    if is_done:
+    schedule = SCHEDULES[notification.platform]
+    if any(is_taken for _status, is_taken in answers):
         notification.delivered_at = now()
-    elif tried <= len(SCHEDULE):
-        wait = SCHEDULE[tried - 1] / settings.NOTICE_SPEED
+    elif tried <= len(schedule):
+        wait = schedule[tried - 1] / settings.NOTICE_SPEED
         notification.due_at = now() + timedelta(seconds=wait)
     notification.save()
     close_old_connections()
 
 
-def _post(notification: Notification) -> int:
+def _post(notification: Notification) -> tuple[int, bool]:
+    """The answer's status, and whether it ends the notice."""
+    is_alipay = notification.platform == "alipay"
+    body, headers = (_alipay_message if is_alipay else _wechat_message)(notification)
+    try:
+        answer = requests.post(
+            notification.url,
+            data=body,
+            headers=headers,
+            timeout=ANSWER_SECONDS,
+            allow_redirects=False,
+        )
+    except requests.RequestException:
+        return 0, False
+    if is_alipay:
+        # Seven characters and nothing else.
+        return answer.status_code, answer.status_code == 200 and answer.content == b"success"
+    # Status 200 or 204; what the body says does not count.
+    return answer.status_code, answer.status_code in {200, 204}
+
+
+def _wechat_message(notification: Notification) -> tuple[bytes, dict[str, str]]:
     original_type = "refund" if notification.event_type.startswith("REFUND") else "transaction"
     message = {
         "id": notification.id,
@@ -142,17 +180,15 @@ def _post(notification: Notification) -> int:
         "resource": encrypt_resource(notification.resource, original_type),
     }
     body = json.dumps(message, ensure_ascii=False).encode()
-    headers = {"Content-Type": "application/json", **_headers(body, notification.spoil)}
-    try:
-        return requests.post(
-            notification.url,
-            data=body,
-            headers=headers,
-            timeout=ANSWER_SECONDS,
-            allow_redirects=False,
-        ).status_code
-    except requests.RequestException:
-        return 0
+    return body, {"Content-Type": "application/json", **_headers(body, notification.spoil)}
+
+
+def _alipay_message(notification: Notification) -> tuple[bytes, dict[str, str]]:
+    fields = signed_form({**notification.resource, "notify_id": notification.id})
+    if notification.spoil == "wrong_signature":
+        fields["sign"] = signed("something else")
+    body = urlencode(fields).encode()
+    return body, {"Content-Type": "application/x-www-form-urlencoded;charset=utf-8"}
 
 
 def _headers(body: bytes, spoil: str) -> dict[str, str]:

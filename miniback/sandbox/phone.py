@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 
-from miniback.sandbox import clock, faults, models, notices
+from miniback.sandbox import alipay_trades, clock, faults, models, notices
 from miniback.sandbox.keys import keys
 from miniback.sandbox.signing import merchant_signed
 from miniback.sandbox.wechatpay import collect
@@ -25,6 +25,7 @@ PAGES = {
     "wx.js": HERE / "phone",
     "miniback.js": HERE.parent.parent / "docs" / "client",
 }
+PLATFORMS = ("wechat", "alipay", "douyin")
 PASSWORD = "123456"  # noqa: S105  (everybody's, as the page says)
 
 
@@ -55,17 +56,20 @@ def config(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"shop_url": settings.SHOP_URL, "app_id": keys().app_id})
 
 
-def people(request: HttpRequest) -> HttpResponse:
-    """GET /phone/wechat/people/: who has a phone here."""
-    rows = models.Person.objects.order_by("id").values("openid", "unionid", "name")[:200]
-    return JsonResponse({"people": list(rows)})
+def people(request: HttpRequest, platform: str) -> HttpResponse:
+    """GET /phone/{platform}/people/: who has a phone here."""
+    rows = models.Person.objects.filter(platform=platform).order_by("id")
+    return JsonResponse({"people": list(rows.values("openid", "unionid", "name")[:200])})
 
 
-def log_in(request: HttpRequest) -> HttpResponse:
-    """POST /phone/wechat/login/ {openid?, unionid?, name?} -> {code, openid}; makes the person."""
+def log_in(request: HttpRequest, platform: str) -> HttpResponse:
+    """POST /phone/{platform}/login/ {openid?, unionid?, name?} -> {code, openid}; makes the person."""
+    if platform not in PLATFORMS:
+        raise Http404
     body = given(request)
     openid = str(body.get("openid") or "o" + secrets.token_urlsafe(20))[:128]
     person, _new = models.Person.objects.get_or_create(
+        platform=platform,
         openid=openid,
         defaults={"unionid": str(body.get("unionid") or ""), "name": str(body.get("name") or "")},
     )
@@ -94,6 +98,20 @@ def pay(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"errMsg": "requestPayment:ok"})
 
 
+def pay_by_alipay(request: HttpRequest) -> HttpResponse:
+    """POST /phone/alipay/pay/ {openid, password?, trade_no}: ``my.tradePay``; answers its result code."""
+    body = given(request)
+    trades = models.Trade.objects.filter(platform="alipay")
+    trade = trades.filter(transaction_id=str(body.get("trade_no", ""))).first()
+    if trade is None or trade.openid != body.get("openid"):
+        return refuse("交易不存在")
+    if body.get("password", PASSWORD) != PASSWORD:
+        return refuse("支付密码错误", status=403)
+    if not alipay_trades.collect(trade):
+        return refuse("订单已支付或已关闭")
+    return JsonResponse({"resultCode": "9000"})
+
+
 def bill(request: HttpRequest) -> HttpResponse:
     """GET /phone/wechat/bill/?package=: what the payment sheet shows."""
     prepay_id = request.GET.get("package", "").removeprefix("prepay_id=")
@@ -112,12 +130,13 @@ def ledger(request: HttpRequest) -> HttpResponse:
     refunds = models.Refund.objects.select_related("trade").order_by("id")
     paid_fen = paid.aggregate(sum=Sum("amount_fen"))["sum"] or 0
     back_fen = refunds.exclude(status="CLOSED").aggregate(sum=Sum("amount_fen"))["sum"] or 0
-    columns = ("out_trade_no", "transaction_id", "openid", "amount_fen", "state")
+    columns = ("platform", "out_trade_no", "transaction_id", "openid", "amount_fen", "state")
     return JsonResponse(
         {
             "payments": list(paid.values(*columns)),
             "refunds": [
                 {
+                    "platform": row.trade.platform,
                     "out_refund_no": row.out_refund_no,
                     "out_trade_no": row.trade.out_trade_no,
                     "amount_fen": row.amount_fen,
@@ -175,7 +194,7 @@ def reset(request: HttpRequest) -> HttpResponse:
     """POST /reset/: empty books. Keys stay."""
     for table in (
         models.Notification, models.Refund, models.Prepay, models.Trade, models.LoginCode,
-        models.StableToken, models.Person, models.Fault, models.Clock,
+        models.StableToken, models.BillFile, models.Person, models.Fault, models.Clock,
     ):  # fmt: skip
         table.objects.all().delete()
     return JsonResponse({"reset": True})

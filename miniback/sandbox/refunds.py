@@ -44,7 +44,7 @@ def refund(request: HttpRequest) -> HttpResponse:
     amount = part(given, "amount")
     need(is_fen(amount.get("refund")), "amount.refund")
     trade = find(**by)
-    known = Refund.objects.filter(out_refund_no=given["out_refund_no"]).first()
+    known = _find_refund(given["out_refund_no"])
     if known:
         if known.request != given:
             raise PayError(400, "INVALID_REQUEST", "re-entry with other parameters")
@@ -81,10 +81,15 @@ def _check_refund(trade: Trade, amount: dict[str, Any]) -> None:
 @merchant_only("GET")
 def query_refund(request: HttpRequest, out_refund_no: str) -> HttpResponse:
     """GET /v3/refund/domestic/refunds/{out_refund_no}."""
-    known = Refund.objects.filter(out_refund_no=out_refund_no).first()
+    known = _find_refund(out_refund_no)
     if known is None:
         raise PayError(404, "RESOURCE_NOT_EXISTS", "no such refund")
     return JsonResponse(_describe_refund(known, "status"))
+
+
+def _find_refund(number: str) -> Refund | None:
+    """The number is the merchant's, whatever the trade."""
+    return Refund.objects.filter(trade__platform="wechat", out_refund_no=number).first()
 
 
 def settle_refunds() -> None:

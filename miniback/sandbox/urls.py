@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from miniback.sandbox import phone, refunds, wechat, wechatpay
+from miniback.sandbox import alipay, bills, douyin, phone, refunds, wechat, wechatpay
 from miniback.sandbox.phone import posting
 
 TRADES, REFUNDS = "v3/pay/transactions", "v3/refund/domestic/refunds"
@@ -18,6 +18,13 @@ urlpatterns = [
     path(f"{TRADES}/out-trade-no/<str:out_trade_no>/close", wechatpay.close),
     path(REFUNDS, refunds.refund),
     path(f"{REFUNDS}/<str:out_refund_no>", refunds.query_refund),
+    path("v3/bill/tradebill", bills.tradebill),
+    path("v3/billdownload/file", bills.download),
+    # openapi.alipay.com
+    path("gateway.do", alipay.gateway),
+    path("alipay/bill", bills.alipay_download),
+    # developer.toutiao.com
+    path("api/apps/v2/jscode2session", douyin.jscode2session),
     # control
     path("ledger/", phone.ledger),
     path("notifications/", phone.notifications),
@@ -27,8 +34,9 @@ urlpatterns = [
     path("reset/", posting(phone.reset)),
     # the phone
     path("phone/config/", phone.config),
-    path("phone/wechat/people/", phone.people),
-    path("phone/wechat/login/", posting(phone.log_in)),
+    path("phone/alipay/pay/", posting(phone.pay_by_alipay)),
+    path("phone/<str:platform>/people/", phone.people),
+    path("phone/<str:platform>/login/", posting(phone.log_in)),
     path("phone/wechat/bill/", phone.bill),
     path("phone/wechat/pay/", posting(phone.pay)),
     path("", phone.page),

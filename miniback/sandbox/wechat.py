@@ -41,7 +41,9 @@ def jscode2session(request: HttpRequest) -> HttpResponse:
     if request.GET.get("grant_type") != "authorization_code":
         return failure(40002, "invalid grant_type")
     with transaction.atomic():
-        code = LoginCode.objects.filter(code=request.GET.get("js_code", "")).first()
+        code = LoginCode.objects.filter(
+            person__platform="wechat", code=request.GET.get("js_code", "")
+        ).first()
         if code is None or now() - code.made_at > CODE_LIFETIME:
             return failure(40029, "invalid code")
         if not LoginCode.objects.filter(pk=code.pk, used_at=None).update(used_at=now()):

@@ -39,7 +39,7 @@ def place(request: HttpRequest) -> HttpResponse:
     """POST /v3/pay/transactions/jsapi."""
     given = read_object(request.body, ORDER_FIELDS)
     _check_order(given)
-    trade = Trade.objects.filter(out_trade_no=given["out_trade_no"]).first()
+    trade = Trade.objects.filter(platform="wechat", out_trade_no=given["out_trade_no"]).first()
     if trade is None:
         trade = Trade.objects.create(
             out_trade_no=given["out_trade_no"],
@@ -81,9 +81,9 @@ def _check_order(given: dict[str, Any]) -> None:
     need(is_fen(amount.get("total")), "amount.total")
     need(amount.get("currency", "CNY") == "CNY", "amount.currency")
     need(is_text(payer.get("openid"), 128), "payer.openid")
-    if not Person.objects.filter(openid=payer["openid"]).exists():
+    if not Person.objects.filter(platform="wechat", openid=payer["openid"]).exists():
         raise PayError(500, "OPENID_MISMATCH", "the openid does not belong to this appid")
-    if not Trade.objects.filter(out_trade_no=given["out_trade_no"]).exists():
+    if not Trade.objects.filter(platform="wechat", out_trade_no=given["out_trade_no"]).exists():
         left = _expiry(given) - now()
         need(timedelta(seconds=60) <= left <= timedelta(days=90), "time_expire")
 
@@ -161,7 +161,7 @@ def _state(trade: Trade) -> str:
 
 
 def find(**by: str) -> Trade:
-    trade = Trade.objects.filter(**by).first()
+    trade = Trade.objects.filter(platform="wechat", **by).first()
     if trade is None:
         raise PayError(404, "ORDER_NOT_EXIST", "no such order")
     return trade

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
@@ -12,8 +13,18 @@ from miniback.core.admin import FactsOnly, yuan
 from miniback.core.fields import YuanFormField
 from miniback.core.models import Upload
 from orders.admin.desk import DeskAction, DeskMixin
-from orders.models import LedgerEntry, LedgerTransaction, Notice, Payment, Refund, RefundLine
-from orders.services import refund_decisions
+from orders.models import (
+    Bill,
+    BillDifference,
+    DifferenceStatus,
+    LedgerEntry,
+    LedgerTransaction,
+    Notice,
+    Payment,
+    Refund,
+    RefundLine,
+)
+from orders.services import reconciliation, refund_decisions
 from orders.status import RefundStatus
 
 
@@ -136,6 +147,63 @@ class NoticeAdmin(FactsOnly, admin.ModelAdmin):
     show_full_result_count = False
     # The content names the payer.
     exclude = ["content", "body", "headers"]
+
+
+class ResolveForm(forms.Form):
+    note = forms.CharField(label=_("what it was"), max_length=200)
+
+
+class BillDifferenceInline(FactsOnly, admin.TabularInline):
+    model = BillDifference
+    fields: ClassVar[Any] = ["number", "kind", "is_refund", "theirs", "ours", "status", "note"]
+    readonly_fields = fields
+    extra = 0
+    show_change_link = True
+    theirs = yuan("theirs_fen", _("the platform's amount"))
+    ours = yuan("ours_fen", _("our amount"))
+
+
+@admin.register(Bill)
+class BillAdmin(FactsOnly, admin.ModelAdmin):
+    list_display = ["__str__", "row_count", "paid", "refunded", "compared_at", "open_count"]
+    list_filter = ["channel"]
+    ordering = ["-day", "channel"]
+    show_full_result_count = False
+    exclude = ["paid_fen", "refunded_fen"]
+    readonly_fields = ["paid", "refunded"]
+    inlines = [BillDifferenceInline]
+    paid = yuan("paid_fen", _("money in"))
+    refunded = yuan("refunded_fen", _("money back"))
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        is_open = Q(differences__status=DifferenceStatus.OPEN)
+        counted = Count("differences", filter=is_open)
+        return super().get_queryset(request).annotate(differences_open=counted)
+
+    @admin.display(description=_("open differences"))
+    def open_count(self, bill: Bill) -> int:
+        return int(bill.differences_open)  # type: ignore[attr-defined]
+
+
+@admin.register(BillDifference)
+class BillDifferenceAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
+    desk_permission = "orders.change_billdifference"
+    desk = (
+        DeskAction(
+            "resolve", _("Resolve"), ResolveForm, reconciliation.resolve_difference,
+            {DifferenceStatus.OPEN},
+        ),
+    )  # fmt: skip
+    list_display = ["number", "bill", "kind", "is_refund", "theirs", "ours", "status", "note"]
+    list_filter = ["status", "kind", "is_refund", "bill__channel"]
+    list_select_related = ["bill"]
+    search_fields = ["number", "transaction_id"]
+    ordering = ["-id"]
+    show_full_result_count = False
+    exclude = ["theirs_fen", "ours_fen"]
+    readonly_fields = ["theirs", "ours"]
+    theirs = yuan("theirs_fen", _("the platform's amount"))
+    ours = yuan("ours_fen", _("our amount"))
 
 
 class EntryInline(FactsOnly, admin.TabularInline):

@@ -1,5 +1,6 @@
 """Tables of the deal: cart, order, payment, shipment, and the books of all three."""
 
+from orders.models.bill import Bill, BillDifference, DifferenceKind, DifferenceStatus
 from orders.models.books import Account, LedgerEntry, LedgerTransaction
 from orders.models.cart import MAX_CART_LINES, CartLine
 from orders.models.coupon import ClaimedCoupon, Coupon, CouponKind, CouponScope, CouponSource
@@ -10,6 +11,8 @@ from orders.models.shipment import Carrier, Shipment, ShipmentLine
 __all__ = [
     "MAX_CART_LINES",
     "Account",
+    "Bill",
+    "BillDifference",
     "Carrier",
     "CartLine",
     "Channel",
@@ -18,6 +21,8 @@ __all__ = [
     "CouponKind",
     "CouponScope",
     "CouponSource",
+    "DifferenceKind",
+    "DifferenceStatus",
     "LedgerEntry",
     "LedgerTransaction",
     "Notice",

@@ -14,6 +14,7 @@ class Account(models.TextChoices):
 
     RECEIVABLE = "receivable", _("receivable from customers")
     WECHAT = "platform:wechat", _("at WeChat Pay")
+    ALIPAY = "platform:alipay", _("at Alipay")
     CUSTOMER_REFUNDS = "customer_refunds", _("owed back to customers")
     GOODS = "goods", _("goods sold")
     FREIGHT = "freight", _("freight charged")

@@ -16,6 +16,7 @@ from orders.status import REFUND_ACTIONS, PaymentStatus, RefundKind, RefundStatu
 
 class Channel(models.TextChoices):
     WECHAT = "wechat", _("WeChat Pay")
+    ALIPAY = "alipay", _("Alipay")
 
 
 class PaymentQuerySet(DueQuerySet["Payment"]):
@@ -55,6 +56,7 @@ class Payment(DueModel):
     checked_at = models.DateTimeField(_("asked by the customer at"), null=True, editable=False)
     created_at = models.DateTimeField(_("created at"))
     paid_at = models.DateTimeField(_("paid at"), null=True, blank=True)
+    billed_on = models.DateField(_("in the bill of"), null=True, blank=True)
 
     objects: ClassVar[Any] = PaymentQuerySet.as_manager()
 
@@ -123,6 +125,7 @@ class Refund(DueModel):
     platform_id = ExactCharField(_("platform's refund id"), max_length=64, blank=True)
     created_at = models.DateTimeField(_("created at"))
     succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True)
+    billed_on = models.DateField(_("in the bill of"), null=True, blank=True)
 
     objects: ClassVar[Any] = RefundQuerySet.as_manager()
 

@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from miniback.core.snapshot import read_snapshot
+from orders.models import Channel
 from orders.status import ORDER_MOVES
 
 # Rows shown of a rule that fails; one is enough to know.
@@ -29,6 +30,17 @@ class Failure(NamedTuple):
 
 
 _MOVES = ", ".join(f"('{start}', '{end}')" for start, end in ORDER_MOVES)
+
+_AT_PLATFORM = """
+    SELECT '{channel}' AS channel, booked.fen AS booked_fen, paid.fen - back.fen AS moved_fen FROM
+             (SELECT COALESCE(SUM(amount_fen), 0) AS fen FROM orders_ledgerentry
+              WHERE account = 'platform:{channel}') booked,
+             (SELECT COALESCE(SUM(amount_fen), 0) AS fen FROM orders_payment
+              WHERE status = 'paid' AND channel = '{channel}') paid,
+             (SELECT COALESCE(SUM(r.amount_fen), 0) AS fen FROM orders_refund r
+              JOIN orders_payment p ON p.id = r.payment_id
+              WHERE r.status = 'succeeded' AND p.channel = '{channel}') back
+           WHERE booked.fen <> paid.fen - back.fen"""
 
 RULES = (
     # Orders
@@ -221,15 +233,12 @@ RULES = (
     Rule(
         "I23",
         "what is at a platform is what came in less what went back",
-        """SELECT booked.fen AS booked_fen, paid.fen - back.fen AS moved_fen FROM
-             (SELECT COALESCE(SUM(amount_fen), 0) AS fen FROM orders_ledgerentry
-              WHERE account = 'platform:wechat') booked,
-             (SELECT COALESCE(SUM(amount_fen), 0) AS fen FROM orders_payment
-              WHERE status = 'paid' AND channel = 'wechat') paid,
-             (SELECT COALESCE(SUM(r.amount_fen), 0) AS fen FROM orders_refund r
-              JOIN orders_payment p ON p.id = r.payment_id
-              WHERE r.status = 'succeeded' AND p.channel = 'wechat') back
-           WHERE booked.fen <> paid.fen - back.fen""",
+        " UNION ".join(_AT_PLATFORM.format(channel=channel) for channel in Channel.values),
+    ),
+    Rule(
+        "bills",
+        "every row of a platform's bill stands in our books and the other way round, or staff said why",
+        "SELECT number, kind, bill_id FROM orders_billdifference WHERE status = 'open'",
     ),
     Rule(
         "I24",

@@ -55,7 +55,7 @@ def post_payment(payment: Payment, *, is_applied: bool, now: datetime) -> None:
         f"payment:{payment.number}",
         payment.order_id,
         now,
-        {Account.WECHAT: payment.amount_fen, whose: -payment.amount_fen},
+        {_at_platform(payment): payment.amount_fen, whose: -payment.amount_fen},
     )
 
 
@@ -109,8 +109,15 @@ def post_refund(refund: Refund, *, now: datetime) -> None:
         f"refund:{refund.number}",
         refund.payment.order_id,
         now,
-        {Account.CUSTOMER_REFUNDS: refund.amount_fen, Account.WECHAT: -refund.amount_fen},
+        {
+            Account.CUSTOMER_REFUNDS: refund.amount_fen,
+            _at_platform(refund.payment): -refund.amount_fen,
+        },
     )
+
+
+def _at_platform(payment: Payment) -> Account:
+    return Account(f"platform:{payment.channel}")
 
 
 def _post(event_key: str, order_id: int, now: datetime, amounts: dict[Account, int]) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from miniback.core.providers import payment_provider
 from miniback.core.transactions import assert_no_transaction, retry
+from miniback.platforms.contract import Notice as PlatformNotice
+from miniback.platforms.contract import PlatformRefund, Trade, TradeState
 from miniback.platforms.errors import PlatformError
-from miniback.platforms.wechatpay import Notice as PlatformNotice
-from miniback.platforms.wechatpay import PlatformRefund, Trade
 from orders.models import Channel, Notice, NoticeOutcome, Payment
-from orders.services.channels import wechatpay_client
 from orders.services.refunds import record_refund
 from orders.services.settlement import Mismatch, check_payment, record_trade
 from orders.status import PaymentStatus
@@ -24,15 +24,15 @@ PROCESS_LEASE = timedelta(seconds=30)
 KEPT_HEADERS = ("Wechatpay-Serial", "Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature")
 
 
-def receive_wechatpay_notice(headers: Mapping[str, str], body: bytes) -> None:
+def receive_notice(channel: Channel, headers: Mapping[str, str], body: bytes) -> None:
     """Verify a notice, commit it to the inbox, apply it. Raises NoticeRejected; a repeat is welcome.
 
     Once this returns the platform may forget it: what could not be applied now stands in the
-    inbox and a job applies it. (WeChat Pay: payment notice)
+    inbox and a job applies it.
     """
     assert_no_transaction()
-    parsed = wechatpay_client().parse_notice(headers, body)
-    notice = retry(lambda: _store(parsed, headers, body))
+    parsed = payment_provider(channel).parse_notice(headers, body)
+    notice = retry(lambda: _store(channel, parsed, headers, body))
     if notice.outcome == NoticeOutcome.NEW:
         try:
             process_notice(notice)
@@ -40,21 +40,23 @@ def receive_wechatpay_notice(headers: Mapping[str, str], body: bytes) -> None:
             logger.warning("notice %s is left to the job: %s", notice, error)
 
 
-def _store(parsed: PlatformNotice, headers: Mapping[str, str], body: bytes) -> Notice:
+def _store(
+    channel: Channel, parsed: PlatformNotice, headers: Mapping[str, str], body: bytes
+) -> Notice:
     try:
         with transaction.atomic():
             return Notice.objects.create(
-                channel=Channel.WECHAT,
+                channel=channel,
                 notice_id=parsed.id,
                 event_type=parsed.event_type[:40],
-                headers={name: headers.get(name, "") for name in KEPT_HEADERS},
+                headers={name: headers[name] for name in KEPT_HEADERS if name in headers},
                 body=body.decode(),
                 content=_pack(parsed),
                 received_at=timezone.now(),
                 due_at=timezone.now() + PROCESS_LEASE,
             )
     except IntegrityError:
-        return Notice.objects.get(channel=Channel.WECHAT, notice_id=parsed.id)
+        return Notice.objects.get(channel=channel, notice_id=parsed.id)
 
 
 def process_due_notices() -> None:
@@ -75,11 +77,13 @@ def process_notice(notice: Notice) -> None:
     outcome, note = NoticeOutcome.APPLIED, ""
     try:
         if parsed["refund"]:
-            payment, note = _apply_refund(PlatformRefund(**parsed["refund"]), parsed["mch_id"])
-        elif parsed["trade"]["state"] != "SUCCESS":
-            outcome, note = NoticeOutcome.IGNORED, parsed["trade"]["state"]
+            refund = PlatformRefund(**parsed["refund"])
+            payment, note = _apply_refund(notice.channel, refund, parsed["merchant_id"])
+        elif not parsed["trade"] or parsed["trade"]["state"] == TradeState.WAITING:
+            trade = parsed["trade"] or {"platform_state": ""}
+            outcome, note = NoticeOutcome.IGNORED, trade["platform_state"]
         else:
-            payment = record_trade(Trade(**parsed["trade"]))
+            payment = record_trade(notice.channel, Trade(**parsed["trade"]))
     except Mismatch as mismatch:
         outcome, note = NoticeOutcome.ANOMALY, str(mismatch)
         logger.error("notice %s does not match our books: %s", notice, mismatch)
@@ -88,10 +92,10 @@ def process_notice(notice: Notice) -> None:
     )
 
 
-def _apply_refund(refund: PlatformRefund, mch_id: str) -> tuple[Payment, str]:
+def _apply_refund(channel: str, refund: PlatformRefund, merchant_id: str) -> tuple[Payment, str]:
     """A refund may be told before its payment: then the payment is asked for first."""
-    payment = Payment.objects.filter(channel=Channel.WECHAT, number=refund.payment_number).first()
-    if payment is None or mch_id != wechatpay_client().mch_id:
+    payment = Payment.objects.filter(channel=channel, number=refund.payment_number).first()
+    if payment is None or merchant_id != payment_provider(channel).merchant_id:
         raise Mismatch(f"no payment of ours has the number {refund.payment_number[:40]}")
     if payment.status != PaymentStatus.PAID:
         check_payment(payment)
@@ -104,7 +108,7 @@ def _pack(parsed: PlatformNotice) -> dict[str, Any]:
     return {
         "trade": parsed.trade and parsed.trade._asdict() | {"paid_at": _iso(parsed.trade.paid_at)},
         "refund": parsed.refund and parsed.refund._asdict(),
-        "mch_id": parsed.mch_id,
+        "merchant_id": parsed.merchant_id,
     }
 
 

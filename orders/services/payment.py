@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Identity, Platform
+from accounts.models import Identity
 from miniback.core.errors import Conflict, PlatformUnavailable, Refused
+from miniback.core.providers import payment_provider
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.errors import PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
 from orders.models import Channel, Order, Payment, new_number
-from orders.services.channels import wechatpay_client, wechatpay_notify_url
+from orders.services.channels import notify_url
 from orders.services.life import OrderStatusConflict
 from orders.services.settlement import Mismatch, check_payment
 from orders.status import OrderStatus, PaymentStatus
@@ -48,14 +49,15 @@ def start_payment(order: Order, *, channel: str, payer: Identity) -> PayRequest:
     Calls the platform, after the payment is committed. Raises OrderStatusConflict,
     PaymentExpired, WrongPlatform, PlatformUnavailable (the order stays payable).
     """
-    if payer.platform != Platform.WECHAT:
+    # A channel takes money from its own platform's customers, by their openid.
+    if payer.platform != channel:
         raise WrongPlatform
     assert_no_transaction()
     payment = _open_payment(order.pk, Channel(channel), payer)
     try:
-        client = wechatpay_client()
+        platform = payment_provider(channel)
         if payment.prepay_until is None or payment.prepay_until < timezone.now():
-            _store_prepay(payment, client.create(**_order_at_platform(payment)))
+            _store_prepay(payment, platform.create(**_order_at_platform(payment)))
     except PlatformError as error:
         logger.warning("payment %s: %s", payment.number, error)
         created = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.CREATED)
@@ -63,7 +65,7 @@ def start_payment(order: Order, *, channel: str, payer: Identity) -> PayRequest:
         if isinstance(error, PlatformRefused):
             _refuse_what_is_settled(payment)
         raise PlatformUnavailable(retry_after=2) from error
-    return PayRequest(payment, client.client_params(payment.prepay_id))
+    return PayRequest(payment, platform.client_params(payment.prepay_id))
 
 
 @atomic
@@ -99,8 +101,8 @@ def _order_at_platform(payment: Payment) -> dict[str, Any]:
         "number": payment.number,
         "amount_fen": payment.amount_fen,
         "description": f"{first[:60]} {order.number}",
-        "openid": payment.payer.openid,
-        "notify_url": wechatpay_notify_url(),
+        "payer": payment.payer.openid,
+        "notify_url": notify_url(payment.channel),
         "expires_at": timezone.localtime(order.pay_before),
     }
 

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from django.db.models import F
 from django.utils import timezone
 
+from miniback.core.providers import payment_provider
 from miniback.core.transactions import assert_no_transaction, atomic
+from miniback.platforms.contract import PlatformRefund
 from miniback.platforms.errors import NoSuchTrade, PlatformError
-from miniback.platforms.wechatpay import PlatformRefund
 from orders.models import Order, Payment, Refund
 from orders.services.books import post_refund
-from orders.services.channels import wechatpay_client, wechatpay_notify_url
+from orders.services.channels import notify_url
 from orders.services.coupons import give_back_coupon
 from orders.services.life import move_order
 from orders.status import Actor, OrderStatus, RefundStatus
@@ -56,19 +57,20 @@ def send_due_refunds() -> None:
 def _ask_platform(refund: Refund) -> PlatformRefund:
     """Query what was sent before; send what the platform does not know."""
     assert_no_transaction()
-    client = wechatpay_client()
+    payment = refund.payment
+    platform = payment_provider(payment.channel)
     if refund.attempts > 1:
         try:
-            return client.query_refund(refund.number)
+            return platform.query_refund(refund.number, payment.number)
         except NoSuchTrade:
             pass
-    return client.refund(
+    return platform.refund(
         number=refund.number,
-        payment_number=refund.payment.number,
+        payment_number=payment.number,
         amount_fen=refund.amount_fen,
-        total_fen=refund.payment.amount_fen,
+        total_fen=payment.amount_fen,
         reason=refund.reason,
-        notify_url=wechatpay_notify_url(),
+        notify_url=notify_url(payment.channel),
     )
 
 

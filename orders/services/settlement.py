@@ -10,13 +10,13 @@ from django.utils import timezone
 from catalog.services.products import count_sales
 from miniback.core import outbox
 from miniback.core.errors import PlatformUnavailable, Throttled
+from miniback.core.providers import payment_provider
 from miniback.core.transactions import assert_no_transaction, atomic
+from miniback.platforms.contract import Trade, TradeState
 from miniback.platforms.errors import NoSuchTrade, PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
-from miniback.platforms.wechatpay import Trade
-from orders.models import Channel, Order, Payment
+from orders.models import Order, Payment
 from orders.services.books import post_payment, post_sale
-from orders.services.channels import wechatpay_client
 from orders.services.life import move_order
 from orders.services.refunds import refund_payment
 from orders.status import Actor, OrderStatus, PaymentStatus
@@ -40,13 +40,13 @@ def check_payment(payment: Payment) -> None:
     """
     assert_no_transaction()
     try:
-        trade = wechatpay_client().query(payment.number)
+        trade = payment_provider(payment.channel).query(payment.number)
     except NoSuchTrade:
         # It never arrived there, or is still on its way; after its time it can no longer be paid.
         if timezone.now() > payment.order.pay_before + NEVER_ARRIVED:
             close_payment_row(payment)
         return
-    record_trade(trade)
+    record_trade(payment.channel, trade)
 
 
 def check_payment_for_customer(payment: Payment) -> Payment:
@@ -64,27 +64,27 @@ def check_payment_for_customer(payment: Payment) -> Payment:
     return payment
 
 
-def record_trade(trade: Trade) -> Payment:
+def record_trade(channel: str, trade: Trade) -> Payment:
     """Write what the platform says of a payment, once; a repeat changes nothing.
 
     ``trade`` must come from a verified notice or answer. Raises Mismatch when it is not ours or
     its amount is not.
     """
-    payment = Payment.objects.filter(channel=Channel.WECHAT, number=trade.number).first()
+    payment = Payment.objects.filter(channel=channel, number=trade.number).first()
     if payment is None:
         raise Mismatch(f"no payment has the number {trade.number[:40]}")
     _check_ours(trade, payment)
     if trade.is_paid:
         _record_paid(payment, trade)
-    elif trade.state in {"CLOSED", "REVOKED", "PAYERROR"}:
+    elif trade.state == TradeState.CLOSED:
         close_payment_row(payment)
     return payment
 
 
 def _check_ours(trade: Trade, payment: Payment) -> None:
-    client = wechatpay_client()
-    if trade.app_id != client.app_id or trade.mch_id != client.mch_id:
-        raise Mismatch(f"app {trade.app_id[:40]}, merchant {trade.mch_id[:40]} are not ours")
+    ours = payment_provider(payment.channel)
+    if (trade.app_id, trade.merchant_id) != (ours.app_id, ours.merchant_id):
+        raise Mismatch(f"app {trade.app_id[:40]}, merchant {trade.merchant_id[:40]} are not ours")
     # What the payer paid may be less (the platform's own coupons); the total must be ours.
     if trade.is_paid and (trade.amount_fen, trade.currency) != (payment.amount_fen, "CNY"):
         raise Mismatch(
@@ -161,7 +161,7 @@ def close_payment(payment: Payment) -> None:
     """
     assert_no_transaction()
     try:
-        wechatpay_client().close(payment.number)
+        payment_provider(payment.channel).close(payment.number)
     except NoSuchTrade:
         pass
     except PlatformRefused:

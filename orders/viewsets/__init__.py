@@ -1,6 +1,6 @@
 """The API of the deal."""
 
-from orders.viewsets.callbacks import WeChatPayCallback
+from orders.viewsets.callbacks import AlipayCallback, WeChatPayCallback
 from orders.viewsets.cart import CartLineViewSet, CartViewSet
 from orders.viewsets.coupons import CouponViewSet
 from orders.viewsets.orders import OrderViewSet
@@ -8,6 +8,7 @@ from orders.viewsets.payments import PaymentViewSet
 from orders.viewsets.refunds import RefundViewSet
 
 __all__ = [
+    "AlipayCallback",
     "CartLineViewSet",
     "CartViewSet",
     "CouponViewSet",

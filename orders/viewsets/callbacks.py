@@ -1,6 +1,7 @@
 """What the platforms call, in their own formats."""
 
 import logging
+from typing import ClassVar
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -10,33 +11,63 @@ from django.views.decorators.csrf import csrf_exempt
 
 from miniback.core.errors import PayloadTooLarge
 from miniback.platforms.errors import Misconfigured, NoticeRejected
+from orders.models import Channel
 from orders.services import notices
 
 logger = logging.getLogger(__name__)
 
 MAX_NOTICE_BYTES = 64 * 1024
+# Genuine, but not what such a notice looks like; anything else is not from the platform.
+MALFORMED = {"BAD_RESOURCE", "BAD_FORM", "FIELD_TWICE"}
 
 
 @method_decorator(csrf_exempt, name="dispatch")
-class WeChatPayCallback(View):
-    """WeChat Pay's notices, in its own format: the status is what counts.
-
-    Not a view of the API: no cookie, no token, no parser stands before the raw body.
-    """
+class NoticeCallback(View):
+    """Not a view of the API: no cookie, no token, no parser stands before the raw body."""
 
     http_method_names = ["post"]
+    channel: ClassVar[Channel]
 
     def post(self, request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdigit() or int(length) > MAX_NOTICE_BYTES:
-            return JsonResponse({"code": "FAIL", "message": PayloadTooLarge.code}, status=413)
+            return self.refuse(413, PayloadTooLarge.code)
         try:
-            notices.receive_wechatpay_notice(request.headers, request.body)
+            notices.receive_notice(self.channel, request.headers, request.body)
         except NoticeRejected as error:
-            code = 400 if error.code == "BAD_RESOURCE" else 401
-            return JsonResponse({"code": "FAIL", "message": error.code}, status=code)
+            return self.refuse(400 if error.code in MALFORMED else 401, error.code)
         except (Misconfigured, DatabaseError):
             # 5xx, so that the platform sends it again.
             logger.exception("a notice could not be taken")
-            return JsonResponse({"code": "FAIL", "message": "NOT_READY"}, status=503)
+            return self.refuse(503, "NOT_READY")
+        return self.accept()
+
+    def accept(self) -> HttpResponse:
+        raise NotImplementedError
+
+    def refuse(self, status: int, code: str) -> HttpResponse:
+        raise NotImplementedError
+
+
+class WeChatPayCallback(NoticeCallback):
+    """The status is what counts. (PLATFORMS B5)"""
+
+    channel = Channel.WECHAT
+
+    def accept(self) -> HttpResponse:
         return HttpResponse(status=204)
+
+    def refuse(self, status: int, code: str) -> HttpResponse:
+        return JsonResponse({"code": "FAIL", "message": code}, status=status)
+
+
+class AlipayCallback(NoticeCallback):
+    """The body is what counts: these seven characters and nothing else. (PLATFORMS C4)"""
+
+    channel = Channel.ALIPAY
+
+    def accept(self) -> HttpResponse:
+        return HttpResponse("success", content_type="text/plain")
+
+    def refuse(self, status: int, code: str) -> HttpResponse:
+        return HttpResponse(f"fail {code}", status=status, content_type="text/plain")

@@ -110,7 +110,7 @@ def test_a_platform_that_does_not_answer(
 
 def test_an_unreachable_platform(anonymous: Api, settings: Any, db: None) -> None:
     """P18: connection refused."""
-    settings.WECHAT_BASE_URL = "http://127.0.0.1:9"
+    settings.WECHAT_APP_ID, settings.WECHAT_BASE_URL = "wx1", "http://127.0.0.1:9"
     assert log_in(anonymous, "code").status_code == 503
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -38,7 +39,7 @@ def place(
     client: WeChatPayClient, number: str = "P-000001", amount_fen: int = 100, **more: Any
 ) -> str:
     return client.create(
-        number=number, amount_fen=amount_fen, description="龙井绿茶", openid=more.pop("openid", "o-customer"),
+        number=number, amount_fen=amount_fen, description="龙井绿茶", payer=more.pop("openid", "o-customer"),
         notify_url="http://127.0.0.1:9/", expires_at=more.pop("expires_at", EXPIRES),
     )  # fmt: skip
 
@@ -84,7 +85,7 @@ def test_closing(client: WeChatPayClient, sandbox: SandboxProcess) -> None:
     prepay_id = place(client)
     client.close("P-000001")
     client.close("P-000001")
-    assert client.query("P-000001").state == "CLOSED"
+    assert client.query("P-000001").state == "closed"
     assert not sandbox.pay(client.client_params(prepay_id)).ok
     with pytest.raises(Refused):
         place(client)
@@ -100,7 +101,7 @@ def test_closing_what_is_paid(client: WeChatPayClient, sandbox: SandboxProcess) 
 def test_refunds(client: WeChatPayClient, sandbox: SandboxProcess) -> None:
     pay(client, sandbox)
     with pytest.raises(NoSuchTrade):
-        client.query_refund("R-1")
+        client.query_refund("R-1", "P-000001")
     assert refund(client, amount_fen=30).status in {"PROCESSING", "SUCCESS"}
     assert refund(client, amount_fen=30).number == "R-1"
     with pytest.raises(Refused):
@@ -108,8 +109,8 @@ def test_refunds(client: WeChatPayClient, sandbox: SandboxProcess) -> None:
     with pytest.raises(Refused):
         refund(client, "R-2", amount_fen=71)
     refund(client, "R-2", amount_fen=70)
-    until(lambda: client.query_refund("R-2").status == "SUCCESS")
-    assert client.query("P-000001").state == "REFUND"
+    until(lambda: client.query_refund("R-2", "P-000001").status == "SUCCESS")
+    assert client.query("P-000001").platform_state == "REFUND"
     assert sandbox.net_fen() == 0
 
 
@@ -161,3 +162,11 @@ def test_a_request_that_is_sent_twice_by_a_thief(sandbox: SandboxProcess, monkey
     place(client)
     with pytest.raises(Misconfigured):
         place(client)
+
+
+def test_a_bill_with_a_wrong_hash(client: WeChatPayClient, sandbox: SandboxProcess) -> None:
+    pay(client, sandbox)
+    sandbox.advance(24 * 3600)
+    sandbox.fault("wechatpay.bill", "wrong_hash")
+    with pytest.raises(TryAgain):
+        client.bill(datetime.now(ZoneInfo("Asia/Shanghai")).date())

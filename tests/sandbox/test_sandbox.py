@@ -133,7 +133,7 @@ def test_a_prepay_and_an_order_end(sandbox: SandboxProcess) -> None:
     params = client.client_params(place(client))
     sandbox.advance(1900)
     assert sandbox.pay(params).status_code == 400
-    assert client.query("P-000001").state == "CLOSED"
+    assert client.query("P-000001").state == "closed"
 
 
 def test_the_control_side_explains_itself(sandbox: SandboxProcess) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from catalog.models import Sku
 from catalog.services.reviews import write_review
 from miniback.core import outbox
-from orders.models import LedgerEntry, Order, Payment, Refund
+from orders.models import Bill, LedgerEntry, Order, Payment, Refund
 from orders.services.audit import RULES, audit
 from tests.factories import make_claim, make_order
 from tests.notices import headers, message, transaction
@@ -67,6 +68,10 @@ def lived(deal: Deal) -> Deal:
     # The sandbox never saw this money: say of the refund what it would have said.
     refund = Refund.objects.get()
     Refund.objects.filter(pk=refund.pk).update(due_at=None)
+    Bill.objects.create(
+        channel="wechat", day="2026-01-01", row_count=0, paid_fen=0, refunded_fen=0,
+        compared_at=timezone.now(),
+    )  # fmt: skip
     return deal
 
 
@@ -126,6 +131,8 @@ BREAKS = {
     "I20": "UPDATE orders_refund SET status = 'processing', created_at = " + OLD,
     "I21": "UPDATE orders_ledgerentry SET amount_fen = amount_fen + 1 WHERE account = 'goods'",
     "I23": "UPDATE orders_refund SET status = 'succeeded'",
+    "bills": "INSERT INTO orders_billdifference (bill_id, kind, is_refund, number, transaction_id, status,"
+    " note) SELECT id, 'not_ours', {false}, 'X', '', 'open', '' FROM orders_bill",
     "I24": "UPDATE orders_ledgertransaction SET event_key = 'x' WHERE event_key LIKE 'sale:%'",
     "I25": "UPDATE orders_claimedcoupon SET used_at = NULL",
     "parcels": "UPDATE orders_orderline SET shipped_quantity = 1 WHERE order_id = {paid}",

@@ -1,0 +1,97 @@
+"""The platforms this shop is connected to: their clients, made from the settings."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import cache
+
+from miniback.platforms.alipay import AlipayClient
+from miniback.platforms.contract import LoginProvider, PaymentProvider
+from miniback.platforms.douyin import DouyinClient
+from miniback.platforms.errors import Misconfigured
+from miniback.platforms.wechat import WeChatClient
+from miniback.platforms.wechatpay import WeChatPayClient
+
+
+def login_provider(platform: str) -> LoginProvider:
+    """Whoever exchanges ``platform``'s login codes. Raises Misconfigured."""
+    return _LOGIN[platform]()
+
+
+def payment_provider(channel: str) -> PaymentProvider:
+    """Whoever takes money by ``channel``. Raises Misconfigured, for a key that is missing or bad."""
+    return _PAYMENT[channel]()
+
+
+def is_offered(platform: str) -> bool:
+    """Whether this shop has a mini program there."""
+    return bool(getattr(settings, f"{platform.upper()}_APP_ID"))
+
+
+def wechat() -> WeChatClient:
+    return WeChatClient(
+        app_id=settings.WECHAT_APP_ID,
+        secret=settings.WECHAT_APP_SECRET,
+        base_url=settings.WECHAT_BASE_URL,
+        cache=cache,
+    )
+
+
+def douyin() -> DouyinClient:
+    return DouyinClient(
+        app_id=settings.DOUYIN_APP_ID,
+        secret=settings.DOUYIN_APP_SECRET,
+        base_url=settings.DOUYIN_BASE_URL,
+    )
+
+
+def wechatpay() -> WeChatPayClient:
+    return _with_keys(
+        WeChatPayClient,
+        app_id=settings.WECHAT_APP_ID,
+        mch_id=settings.WECHATPAY_MCH_ID,
+        api_v3_key=settings.WECHATPAY_API_V3_KEY,
+        serial=settings.WECHATPAY_SERIAL,
+        private_key_pem=Path(settings.WECHATPAY_PRIVATE_KEY_FILE),
+        public_key_id=settings.WECHATPAY_PUBLIC_KEY_ID,
+        public_key_pem=Path(settings.WECHATPAY_PUBLIC_KEY_FILE),
+        base_url=settings.WECHATPAY_BASE_URL,
+    )
+
+
+def alipay() -> AlipayClient:
+    return _with_keys(
+        AlipayClient,
+        app_id=settings.ALIPAY_APP_ID,
+        seller_id=settings.ALIPAY_SELLER_ID,
+        private_key_pem=Path(settings.ALIPAY_PRIVATE_KEY_FILE),
+        public_key_pem=Path(settings.ALIPAY_PUBLIC_KEY_FILE),
+        app_certificate_pem=Path(settings.ALIPAY_APP_CERT_FILE),
+        root_certificate_pem=Path(settings.ALIPAY_ROOT_CERT_FILE),
+        base_url=settings.ALIPAY_BASE_URL,
+    )
+
+
+@lru_cache(maxsize=8)
+def _with_keys(kind: Callable[..., Any], **options: Any) -> Any:
+    """A client, its key files read once; an unset file (``Path()``) is no bytes."""
+    try:
+        read = {
+            name: (value.read_bytes() if value != Path() else b"")
+            for name, value in options.items()
+            if isinstance(value, Path)
+        }
+    except OSError as error:
+        raise Misconfigured("NO_KEY_FILE", str(error)) from error
+    return kind(**options | read)
+
+
+_LOGIN: dict[str, Callable[[], LoginProvider]] = {
+    "wechat": wechat,
+    "alipay": alipay,
+    "douyin": douyin,
+}
+_PAYMENT: dict[str, Callable[[], PaymentProvider]] = {"wechat": wechatpay, "alipay": alipay}
