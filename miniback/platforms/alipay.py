@@ -21,8 +21,16 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from miniback.platforms import http
-from miniback.platforms.bills import BEIJING, fen, read_alipay_bill
-from miniback.platforms.contract import BillRow, Login, Notice, PlatformRefund, Trade, TradeState
+from miniback.platforms.bills import fen, read_alipay_bill
+from miniback.platforms.contract import (
+    BEIJING,
+    BillRow,
+    Login,
+    Notice,
+    PlatformRefund,
+    Trade,
+    TradeState,
+)
 from miniback.platforms.errors import (
     BillNotReady,
     LoginAgain,

@@ -8,13 +8,12 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
-from miniback.platforms.contract import BillRow
+from miniback.platforms.contract import BEIJING, BillRow
 from miniback.platforms.errors import TryAgain
 
-BEIJING = timezone(timedelta(hours=8))
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 # Of a refund in WeChat Pay's bill: the money is back, or on its way.
 GOING_BACK = {"SUCCESS", "PROCESSING"}

@@ -5,9 +5,12 @@ tests run against it as they do against the others.
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import NamedTuple, Protocol
+
+# Whatever the server's clock is set to: the platforms' days and local times.
+BEIJING = timezone(timedelta(hours=8))
 
 
 class Login(NamedTuple):

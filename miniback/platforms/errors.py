@@ -44,5 +44,13 @@ class NoticeRejected(PlatformError):
     """A notice that is not from the platform, or not for us. Nothing was looked up or called."""
 
 
+class NoConsent(Refused):
+    """The customer did not agree to be told, or has taken it back."""
+
+
+class AlreadyDone(Refused):
+    """The platform has this already: as good as done."""
+
+
 class BillNotReady(PlatformError):
     """The platform is still writing that day's bill."""

@@ -16,6 +16,15 @@ View = Callable[..., HttpResponse]
 TARGETS = {
     "wechat.login",
     "wechat.token",
+    "wechat.phone",
+    "wechat.session",
+    "wechat.text_check",
+    "wechat.media_check",
+    "wechat.message",
+    "wechat.code_image",
+    "wechat.shipping",
+    "wechat.shipping_query",
+    "wechat.push",
     "wechatpay.order",
     "wechatpay.query",
     "wechatpay.close",
@@ -49,6 +58,7 @@ OF_NOTICES = {
 }  # fmt: skip
 OF_OPERATIONS = {
     "notice_first", "abnormal", "fund_change_n", "row_missing", "row_differs", "row_added", "wrong_hash",
+    "risky",
 }  # fmt: skip
 ALL = INSTEAD | AFTERWARDS | OF_NOTICES | OF_OPERATIONS
 

@@ -1,5 +1,6 @@
 """Keys of the merchant and of the platform, made once; and `shop.env`, with which a backend connects."""
 
+import base64
 import secrets
 import string
 from functools import lru_cache
@@ -20,6 +21,9 @@ class Keys(NamedTuple):
     public_key_id: str
     alipay_app_id: str
     alipay_seller_id: str
+    original_id: str
+    push_token: str
+    push_aes_key: str
     douyin_app_id: str
     douyin_secret: str
     merchant_public: rsa.RSAPublicKey
@@ -55,6 +59,9 @@ def _new_names() -> dict[str, str]:
         "public_key_id": "PUB_KEY_ID_" + _digits(30),
         "alipay_app_id": "2021sandbox" + _digits(5),
         "alipay_seller_id": "2088" + _digits(12),
+        "original_id": "gh_" + secrets.token_hex(6),
+        "push_token": secrets.token_hex(12),
+        "push_aes_key": base64.b64encode(secrets.token_bytes(32)).decode().rstrip("="),
         "douyin_app_id": "ttsandbox" + secrets.token_hex(5)[:9],
         "douyin_secret": secrets.token_hex(20),
     }
@@ -110,6 +117,8 @@ def _write_shop_env(directory: Path, names: dict[str, str], url: str, shop_url: 
         "WECHAT_BASE_URL": url,
         "WECHAT_APP_ID": names["app_id"],
         "WECHAT_APP_SECRET": names["app_secret"],
+        "WECHAT_PUSH_TOKEN": names["push_token"],
+        "WECHAT_PUSH_AES_KEY": names["push_aes_key"],
         "WECHATPAY_BASE_URL": url,
         "WECHATPAY_MCH_ID": names["mch_id"],
         "WECHATPAY_API_V3_KEY": names["api_v3_key"],

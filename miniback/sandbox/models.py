@@ -12,6 +12,9 @@ class Person(models.Model):
     openid = models.CharField(max_length=128)
     unionid = models.CharField(max_length=128, blank=True)
     name = models.CharField(max_length=50, blank=True)
+    # The newest; another login replaces it.
+    session_key = models.CharField(max_length=40, blank=True)
+    seen_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -57,6 +60,52 @@ class Trade(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["platform", "out_trade_no"], name="trade_once"),
         ]
+
+
+class PhoneCode(models.Model):
+    """What the phone button gave: good once, for five minutes."""
+
+    code = models.CharField(max_length=64, unique=True)
+    person = models.ForeignKey(Person, models.CASCADE)
+    phone = models.CharField(max_length=20)
+    country = models.CharField(max_length=5, default="86")
+    made_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+
+class Consent(models.Model):
+    """How many messages of a template somebody agreed to."""
+
+    openid = models.CharField(max_length=128)
+    template_id = models.CharField(max_length=64)
+    count = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["openid", "template_id"], name="consent_once"),
+        ]
+
+
+class Message(models.Model):
+    """A subscribe message that reached the phone."""
+
+    openid = models.CharField(max_length=128)
+    template_id = models.CharField(max_length=64)
+    page = models.CharField(max_length=200, blank=True)
+    data = models.JSONField()
+    sent_at = models.DateTimeField()
+
+
+class Shipping(models.Model):
+    """What was uploaded of a payment's parcels: WeChat's order states 1 to ship, 2 shipped, 3 confirmed."""
+
+    trade = models.OneToOneField("Trade", models.CASCADE, related_name="shipping")
+    mode = models.IntegerField()
+    parcels = models.JSONField(default=list)
+    is_finished = models.BooleanField(default=False)
+    reships = models.IntegerField(default=0)
+    uploaded_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
 
 
 class Prepay(models.Model):

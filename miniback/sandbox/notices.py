@@ -19,7 +19,9 @@ from django.db import close_old_connections, transaction
 
 from miniback.sandbox import faults
 from miniback.sandbox.clock import iso, now
+from miniback.sandbox.keys import keys
 from miniback.sandbox.models import Notification
+from miniback.sandbox.push import sealed
 from miniback.sandbox.rsa2 import signed, signed_form
 from miniback.sandbox.signing import encrypt_resource, platform_headers
 
@@ -31,12 +33,21 @@ SCHEDULES = {
         15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600,
     ),
     "alipay": (240, 600, 600, 3600, 7200, 21600, 54000),
+    # Pushed messages are repeated at once, and then never.
+    "wechat_push": (5, 5, 5),
 }  # fmt: skip
+TARGETS = {
+    "wechat": "wechatpay.notice",
+    "alipay": "alipay.notice",
+    "wechat_push": "wechat.push",
+}
 ANSWER_SECONDS = 5.0
 SENDERS = 8
 # A try that never came to its end (the sandbox was stopped) is made again.
 LEASE = timedelta(seconds=30)
 ON_THE_WAY = {"wrong_signature", "probe", "stale_timestamp", "duplicate"}
+
+Outgoing = tuple[str, bytes, dict[str, str]]
 
 _wake = threading.Event()
 
@@ -45,7 +56,7 @@ def notify(
     url: str, event_type: str, resource: dict[str, Any], *, platform: str = "wechat"
 ) -> None:
     """Queue a notice; the faults of `wechatpay.notice` or `alipay.notice` decide what becomes of it."""
-    target = {"wechat": "wechatpay.notice", "alipay": "alipay.notice"}[platform]
+    target = TARGETS[platform]
     fault = faults.take(target, faults.OF_NOTICES)
     kind = fault.fault if fault else ""
     options = fault.options if fault else {}
@@ -64,6 +75,20 @@ def notify(
         made_at=now(),
     )
     transaction.on_commit(_wake.set)
+
+
+def push(event: str, openid: str, fields: dict[str, Any]) -> None:
+    """Queue an event of message push for the shop."""
+    body = {
+        "ToUserName": keys().original_id,
+        "FromUserName": openid,
+        "CreateTime": int(time.time()),
+        "MsgType": "event",
+        "Event": event,
+        **fields,
+    }
+    url = f"{settings.SHOP_URL}/api/v1/callbacks/wechat/"
+    notify(url, event[:40], body, platform="wechat_push")
 
 
 def _spoil_content(kind: str, options: dict[str, Any], resource: dict[str, Any]) -> dict[str, Any]:
@@ -150,11 +175,10 @@ def _send(notification: Notification) -> None:
 
 def _post(notification: Notification) -> tuple[int, bool]:
     """The answer's status, and whether it ends the notice."""
-    is_alipay = notification.platform == "alipay"
-    body, headers = (_alipay_message if is_alipay else _wechat_message)(notification)
+    url, body, headers = MESSAGES[notification.platform](notification)
     try:
         answer = requests.post(
-            notification.url,
+            url,
             data=body,
             headers=headers,
             timeout=ANSWER_SECONDS,
@@ -162,14 +186,14 @@ def _post(notification: Notification) -> tuple[int, bool]:
         )
     except requests.RequestException:
         return 0, False
-    if is_alipay:
+    if notification.platform != "wechat":
         # Seven characters and nothing else.
         return answer.status_code, answer.status_code == 200 and answer.content == b"success"
     # Status 200 or 204; what the body says does not count.
     return answer.status_code, answer.status_code in {200, 204}
 
 
-def _wechat_message(notification: Notification) -> tuple[bytes, dict[str, str]]:
+def _wechat_message(notification: Notification) -> Outgoing:
     original_type = "refund" if notification.event_type.startswith("REFUND") else "transaction"
     message = {
         "id": notification.id,
@@ -180,15 +204,27 @@ def _wechat_message(notification: Notification) -> tuple[bytes, dict[str, str]]:
         "resource": encrypt_resource(notification.resource, original_type),
     }
     body = json.dumps(message, ensure_ascii=False).encode()
-    return body, {"Content-Type": "application/json", **_headers(body, notification.spoil)}
+    headers = {"Content-Type": "application/json", **_headers(body, notification.spoil)}
+    return notification.url, body, headers
 
 
-def _alipay_message(notification: Notification) -> tuple[bytes, dict[str, str]]:
+def _alipay_message(notification: Notification) -> Outgoing:
     fields = signed_form({**notification.resource, "notify_id": notification.id})
     if notification.spoil == "wrong_signature":
         fields["sign"] = signed("something else")
     body = urlencode(fields).encode()
-    return body, {"Content-Type": "application/x-www-form-urlencoded;charset=utf-8"}
+    content_type = "application/x-www-form-urlencoded;charset=utf-8"
+    return notification.url, body, {"Content-Type": content_type}
+
+
+def _push_message(notification: Notification) -> Outgoing:
+    query, body = sealed(notification.resource)
+    if notification.spoil == "wrong_signature":
+        query = query.replace("msg_signature=", "msg_signature=0")
+    return f"{notification.url}?{query}", body, {"Content-Type": "application/json"}
+
+
+MESSAGES = {"wechat": _wechat_message, "alipay": _alipay_message, "wechat_push": _push_message}
 
 
 def _headers(body: bytes, spoil: str) -> dict[str, str]:

@@ -9,12 +9,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 
-from miniback.sandbox import alipay_trades, clock, faults, models, notices
+from miniback.sandbox import alipay_trades, clock, faults, models, notices, shipping
 from miniback.sandbox.keys import keys
 from miniback.sandbox.signing import merchant_signed
+from miniback.sandbox.user_data import encrypt_user_data
+from miniback.sandbox.wechat_api import phone_info
 from miniback.sandbox.wechatpay import collect
 
 HERE = Path(__file__).resolve().parent
@@ -76,6 +78,72 @@ def log_in(request: HttpRequest, platform: str) -> HttpResponse:
     code = secrets.token_urlsafe(24)
     models.LoginCode.objects.create(code=code, person=person, made_at=clock.now())
     return JsonResponse({"code": code, "openid": openid})
+
+
+def phone_number(request: HttpRequest) -> HttpResponse:
+    """POST /phone/wechat/phone-number/ {openid, phone, country?}: what the phone button gives.
+
+    Both ways at once: ``code`` for the server API, and the older ``encryptedData`` with ``iv``.
+    """
+    body = given(request)
+    person = _wechat_person(body)
+    made = models.PhoneCode.objects.create(
+        code=secrets.token_urlsafe(24),
+        person=person,
+        phone=str(body.get("phone", "13800138000")),
+        country=str(body.get("country", "86")),
+        made_at=clock.now(),
+    )
+    content = phone_info(made.phone, made.country)
+    return JsonResponse({"code": made.code, **encrypt_user_data(content, person.session_key)})
+
+
+def _wechat_person(body: dict[str, Any]) -> models.Person:
+    person = models.Person.objects.filter(platform="wechat", openid=body.get("openid", "")).first()
+    if person is None:
+        raise Http404
+    return person
+
+
+def consent(request: HttpRequest) -> HttpResponse:
+    """POST /phone/wechat/consents/ {openid, template_ids}: "allow", once, for each template."""
+    body = given(request)
+    person = _wechat_person(body)
+    for template in body.get("template_ids") or []:
+        row, _new = models.Consent.objects.get_or_create(
+            openid=person.openid, template_id=str(template)
+        )
+        models.Consent.objects.filter(pk=row.pk).update(count=F("count") + 1)
+    return JsonResponse({"errMsg": "requestSubscribeMessage:ok"})
+
+
+def messages(request: HttpRequest) -> HttpResponse:
+    """GET /phone/wechat/messages/?openid=: what reached the phone, newest first."""
+    rows = models.Message.objects.filter(openid=request.GET.get("openid", "")).order_by("-id")
+    columns = ("template_id", "page", "data", "sent_at")
+    return JsonResponse({"messages": list(rows.values(*columns)[:100])})
+
+
+def parcels(request: HttpRequest) -> HttpResponse:
+    """GET /phone/wechat/parcels/?openid=: the platform's orders, as `get_order` shows them."""
+    paid = models.Trade.objects.filter(platform="wechat", openid=request.GET.get("openid", ""))
+    rows = paid.exclude(paid_at=None).order_by("-id")[:100]
+    return JsonResponse({"orders": [shipping.describe(row) for row in rows]})
+
+
+def confirm_receipt(request: HttpRequest) -> HttpResponse:
+    """POST /phone/wechat/confirm-receipt/ {transaction_id}: in WeChat's own order page."""
+    number = str(given(request).get("transaction_id", ""))
+    known = models.Shipping.objects.filter(trade__transaction_id=number, is_finished=True).first()
+    if known is None:
+        return refuse("还没有发货")
+    if models.Shipping.objects.filter(pk=known.pk, confirmed_at=None).update(
+        confirmed_at=clock.now()
+    ):
+        known.refresh_from_db()
+        trade = known.trade
+        notices.push("trade_manage_order_settlement", trade.openid, shipping.settlement(trade))
+    return JsonResponse({"confirmed": True})
 
 
 def pay(request: HttpRequest) -> HttpResponse:
@@ -193,7 +261,8 @@ def move_clock(request: HttpRequest) -> HttpResponse:
 def reset(request: HttpRequest) -> HttpResponse:
     """POST /reset/: empty books. Keys stay."""
     for table in (
-        models.Notification, models.Refund, models.Prepay, models.Trade, models.LoginCode,
+        models.Notification, models.Refund, models.Prepay, models.Shipping, models.PhoneCode,
+        models.Consent, models.Message, models.Trade, models.LoginCode,
         models.StableToken, models.BillFile, models.Person, models.Fault, models.Clock,
     ):  # fmt: skip
         table.objects.all().delete()

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from miniback.sandbox import alipay, bills, douyin, phone, refunds, wechat, wechatpay
+from miniback.sandbox import (
+    alipay,
+    bills,
+    douyin,
+    phone,
+    refunds,
+    shipping,
+    wechat,
+    wechat_api,
+    wechatpay,
+)
 from miniback.sandbox.phone import posting
 
 TRADES, REFUNDS = "v3/pay/transactions", "v3/refund/domestic/refunds"
@@ -11,6 +21,16 @@ urlpatterns = [
     # api.weixin.qq.com
     path("sns/jscode2session", wechat.jscode2session),
     path("cgi-bin/stable_token", wechat.stable_token),
+    path("wxa/business/getuserphonenumber", wechat_api.phone_number),
+    path("wxa/checksession", wechat_api.check_session),
+    path("wxa/resetusersessionkey", wechat_api.reset_session),
+    path("wxa/msg_sec_check", wechat_api.check_text),
+    path("wxa/media_check_async", wechat_api.check_media),
+    path("cgi-bin/message/subscribe/send", wechat_api.send_message),
+    path("wxa/getwxacodeunlimit", wechat_api.code_image),
+    path("wxa/sec/order/upload_shipping_info", shipping.upload),
+    path("wxa/sec/order/get_order", shipping.get_order),
+    path("wxa/sec/order/is_trade_managed", shipping.is_managed),
     # api.mch.weixin.qq.com
     path(f"{TRADES}/jsapi", wechatpay.place),
     path(f"{TRADES}/out-trade-no/<str:out_trade_no>", wechatpay.query),
@@ -35,6 +55,11 @@ urlpatterns = [
     # the phone
     path("phone/config/", phone.config),
     path("phone/alipay/pay/", posting(phone.pay_by_alipay)),
+    path("phone/wechat/phone-number/", posting(phone.phone_number)),
+    path("phone/wechat/consents/", posting(phone.consent)),
+    path("phone/wechat/messages/", phone.messages),
+    path("phone/wechat/parcels/", phone.parcels),
+    path("phone/wechat/confirm-receipt/", posting(phone.confirm_receipt)),
     path("phone/<str:platform>/people/", phone.people),
     path("phone/<str:platform>/login/", posting(phone.log_in)),
     path("phone/wechat/bill/", phone.bill),

@@ -48,12 +48,13 @@ def jscode2session(request: HttpRequest) -> HttpResponse:
             return failure(40029, "invalid code")
         if not LoginCode.objects.filter(pk=code.pk, used_at=None).update(used_at=now()):
             return failure(40163, "code been used")
-    body = {
-        "openid": code.person.openid,
-        "session_key": base64.b64encode(secrets.token_bytes(16)).decode(),
-    }
-    if code.person.unionid:
-        body["unionid"] = code.person.unionid
+    person = code.person
+    person.session_key = base64.b64encode(secrets.token_bytes(16)).decode()
+    person.seen_at = now()
+    person.save(update_fields=["session_key", "seen_at"])
+    body = {"openid": person.openid, "session_key": person.session_key}
+    if person.unionid:
+        body["unionid"] = person.unionid
     return JsonResponse(body)
 
 
