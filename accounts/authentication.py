@@ -10,7 +10,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import Session, User
-from accounts.services import read_session_id
+from accounts.services.sessions import read_session_id
 from miniback.core.queries import CompiledQuery
 
 # Of every request with a token.

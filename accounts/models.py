@@ -94,6 +94,8 @@ class Identity(models.Model):
     openid = ExactCharField(_("openid"), max_length=128)
     # It may be missing at first and appear later, so it is never the key.
     unionid = ExactCharField(_("unionid"), max_length=128, blank=True, db_index=True)
+    # Opens what the platform encrypts for us by way of the client.
+    session_key = EncryptedTextField(blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:

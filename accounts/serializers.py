@@ -1,8 +1,11 @@
 """Shapes of people, sessions and addresses in JSON."""
 
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from accounts.models import Address, Platform, User
+from accounts.models import Address, Identity, Platform, User
 
 
 class LoginInput(serializers.Serializer):
@@ -31,6 +34,37 @@ class UserSerializer(serializers.ModelSerializer):
 class LoggedInSerializer(TokensSerializer):
     is_new_user = serializers.BooleanField()
     user = UserSerializer()
+
+
+class IdentityInput(LoginInput):
+    pass
+
+
+class IdentitySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Identity
+        fields = ["platform", "created_at"]
+
+
+# What proves a phone number, by platform and age of the client.
+WAYS = ({"code"}, {"encrypted_data", "iv"}, {"response", "sign"})
+
+
+class PhoneInput(serializers.Serializer):
+    """One of three ways; the session's platform decides which."""
+
+    code = serializers.CharField(max_length=512, required=False)
+    encrypted_data = serializers.CharField(max_length=4096, required=False)
+    iv = serializers.CharField(max_length=64, required=False)
+    response = serializers.CharField(max_length=4096, required=False)
+    sign = serializers.CharField(max_length=1024, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if set(attrs) not in WAYS:
+            raise serializers.ValidationError(
+                _("Send code, or encrypted_data and iv, or response and sign.")
+            )
+        return attrs
 
 
 class ProfileInput(serializers.Serializer):

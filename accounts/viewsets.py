@@ -9,17 +9,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from accounts import services
 from accounts.models import Address
 from accounts.serializers import (
     AddressSerializer,
+    IdentityInput,
+    IdentitySerializer,
     LoggedInSerializer,
     LoginInput,
+    PhoneInput,
     ProfileInput,
     RefreshInput,
     TokensSerializer,
     UserSerializer,
 )
+from accounts.services import identities, profile, sessions
 from miniback.core.errors import NotFound, PlatformUnavailable
 from miniback.core.schema import describe, path_id
 
@@ -45,9 +48,9 @@ class AuthViewSet(GenericViewSet):
         request=LoginInput,
         answers={200: LoggedInSerializer},
         errors=[
-            services.LoginCodeInvalid,
-            services.LoginBlocked,
-            services.UserBlocked,
+            identities.LoginCodeInvalid,
+            identities.LoginBlocked,
+            sessions.UserBlocked,
             PlatformUnavailable,
         ],
         sends={"platform": "wechat", "code": "0a1Bx0000Yz"},
@@ -67,14 +70,14 @@ class AuthViewSet(GenericViewSet):
         form = LoginInput(data=request.data)
         form.is_valid(raise_exception=True)
         device = request.headers.get("User-Agent", "")
-        logged_in = services.log_in(**form.validated_data, device=device)
+        logged_in = sessions.log_in(**form.validated_data, device=device)
         return Response(LoggedInSerializer(logged_in).data)
 
     @describe(
         "Refresh the tokens",
         request=RefreshInput,
         answers={200: TokensSerializer},
-        errors=[services.RefreshInvalid, services.RefreshSuperseded],
+        errors=[sessions.RefreshInvalid, sessions.RefreshSuperseded],
         sends={"refresh": "eyJhbGciOi..."},
         gives={"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi..."},
         public=True,
@@ -90,14 +93,14 @@ class AuthViewSet(GenericViewSet):
         """
         form = RefreshInput(data=request.data)
         form.is_valid(raise_exception=True)
-        access, refresh = services.refresh_session(form.validated_data["refresh"])
+        access, refresh = sessions.refresh_session(form.validated_data["refresh"])
         return Response({"access": access, "refresh": refresh})
 
     @describe("Log out", answers={204: None})
     @action(methods=["post"], detail=False)
     def logout(self, request: Request) -> Response:
         """End this device's session; its tokens stop working at once."""
-        services.end_session(request.auth)  # type: ignore[arg-type]
+        sessions.end_session(request.auth)  # type: ignore[arg-type]
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -120,8 +123,51 @@ class MeViewSet(GenericViewSet):
         """Send both fields. `avatar` is the id of an upload of yours with the purpose `avatar`."""
         form = ProfileInput(data=request.data)
         form.is_valid(raise_exception=True)
-        user = services.change_profile(request.user, **form.validated_data)  # type: ignore[arg-type]
+        user = profile.change_profile(request.user, **form.validated_data)  # type: ignore[arg-type]
         return Response(UserSerializer(user).data)
+
+    @describe(
+        "Bind my phone",
+        request=PhoneInput,
+        answers={200: UserSerializer},
+        errors=[identities.PhoneCodeInvalid, PlatformUnavailable],
+        sends={"code": "e31968a7f94cc5ee25fafc2aef2773f0bb8c3937b22520eb8ee345274d00c144"},
+    )
+    @action(methods=["put"], detail=False)
+    def phone(self, request: Request) -> Response:
+        """Send what the phone button gave.
+
+        WeChat's `getPhoneNumber`: `code`, or the older `encrypted_data` and `iv`. Alipay's
+        `my.getPhoneNumber`: `response` and `sign`.
+        """
+        form = PhoneInput(data=request.data)
+        form.is_valid(raise_exception=True)
+        identity = request.auth.identity  # type: ignore[union-attr]
+        user = identities.bind_phone(request.user, identity, **form.validated_data)  # type: ignore[arg-type]
+        return Response(UserSerializer(user).data)
+
+    @describe(
+        "Link another platform",
+        request=IdentityInput,
+        answers={200: IdentitySerializer},
+        errors=[
+            identities.LoginCodeInvalid,
+            identities.LoginBlocked,
+            identities.IdentityTaken,
+            PlatformUnavailable,
+        ],
+        sends={"platform": "alipay", "code": "0a1Bx0000Yz"},
+    )
+    @action(methods=["post"], detail=False, url_path="identities")
+    def link(self, request: Request) -> Response:
+        """Send a login code of the other platform; from then on both lead to this customer.
+
+        An account that is another customer's already is refused: orders never change hands.
+        """
+        form = IdentityInput(data=request.data)
+        form.is_valid(raise_exception=True)
+        identity = identities.link_identity(request.user, **form.validated_data)  # type: ignore[arg-type]
+        return Response(IdentitySerializer(identity).data)
 
 
 class AddressViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
@@ -151,7 +197,7 @@ class AddressViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
         "Add an address",
         request=AddressSerializer,
         answers={201: AddressSerializer},
-        errors=[services.TooManyAddresses],
+        errors=[profile.TooManyAddresses],
         sends=ADDRESS,
     )
     def create(self, request: Request) -> Response:
@@ -173,11 +219,11 @@ class AddressViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
     @describe("Delete an address", answers={204: None}, errors=[NotFound], parameters=[path_id()])
     def destroy(self, request: Request, pk: str) -> Response:
         """Orders that were placed keep it."""
-        services.delete_address(self.get_object())
+        profile.delete_address(self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _save(self, request: Request, address: Address | None, code: int) -> Response:
         form = AddressSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        saved = services.save_address(request.user, address, **form.validated_data)  # type: ignore[arg-type]
+        saved = profile.save_address(request.user, address, **form.validated_data)  # type: ignore[arg-type]
         return Response(AddressSerializer(saved).data, status=code)

@@ -13,10 +13,12 @@ from orders.services.notices import process_due_notices
 from orders.services.reconciliation import reconcile_due_days
 from orders.services.refunds import send_due_refunds
 from orders.services.settlement import CLOSE_PAYMENT, check_due_payments, close_payment_by_number
+from orders.services.shipping import UPLOAD_SHIPPING, upload_shipping
 
 OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {
     CLOSE_PAYMENT: close_payment_by_number,
     REINDEX: reindex_named,
+    UPLOAD_SHIPPING: upload_shipping,
 }
 
 

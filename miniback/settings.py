@@ -368,6 +368,11 @@ SEARCH_ENGINE = text("SEARCH_ENGINE", "catalog.services.search.BigramEngine")
 # The mini program (WeChat: 开发管理 > 开发设置). A base URL is changed only for the sandbox.
 WECHAT_APP_ID = text("WECHAT_APP_ID", "")
 WECHAT_APP_SECRET = text("WECHAT_APP_SECRET", "")
+# 发货信息管理: tell WeChat of every parcel of an order that was paid by WeChat Pay.
+WECHAT_UPLOAD_SHIPPING = flag("WECHAT_UPLOAD_SHIPPING", True)
+# 消息推送: JSON, secure mode.
+WECHAT_PUSH_TOKEN = text("WECHAT_PUSH_TOKEN", "")
+WECHAT_PUSH_AES_KEY = text("WECHAT_PUSH_AES_KEY", "")
 WECHAT_BASE_URL = url("WECHAT_BASE_URL", "https://api.weixin.qq.com")
 
 # The merchant (WeChat Pay: 账户中心 > API安全), public-key mode.
@@ -386,6 +391,8 @@ ALIPAY_PRIVATE_KEY_FILE = text("ALIPAY_PRIVATE_KEY_FILE", "")
 ALIPAY_PUBLIC_KEY_FILE = text("ALIPAY_PUBLIC_KEY_FILE", "")
 ALIPAY_APP_CERT_FILE = text("ALIPAY_APP_CERT_FILE", "")
 ALIPAY_ROOT_CERT_FILE = text("ALIPAY_ROOT_CERT_FILE", "")
+# 接口内容加密方式, for phone numbers.
+ALIPAY_AES_KEY = text("ALIPAY_AES_KEY", "")
 ALIPAY_BASE_URL = url("ALIPAY_BASE_URL", "https://openapi.alipay.com")
 
 # Douyin (开放平台 > 小程序 > 开发设置): login only.

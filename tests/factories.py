@@ -6,7 +6,8 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import Address, Identity, Platform, Staff, User
-from accounts.services import save_address, start_session
+from accounts.services.profile import save_address
+from accounts.services.sessions import start_session
 from catalog.models import Brand, Category, Product, ProductStatus, Sku, StockMovementKind
 from catalog.services.products import refresh_product
 from catalog.services.search import index_products

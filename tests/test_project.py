@@ -41,7 +41,7 @@ OPERATIONS = {
     "GET search/hot/", "GET search/suggestions/", "GET search/history/", "POST search/history/",
     "DELETE search/history/", "GET favourites/", "PUT favourites/{product}/",
     "DELETE favourites/{product}/", "GET footprints/", "POST footprints/", "DELETE footprints/",
-    "GET reviews/", "POST reviews/{id}/follow-up/",
+    "GET reviews/", "POST reviews/{id}/follow-up/", "PUT me/phone/", "POST me/identities/",
 }  # fmt: skip
 
 

@@ -37,7 +37,11 @@ class FactsOnly:
 @admin.register(OutboxMessage)
 class OutboxMessageAdmin(FactsOnly, admin.ModelAdmin):
     list_display = ["event_key", "topic", "attempts", "due_at", "done_at", "last_error"]
-    list_filter = ["topic", ("done_at", admin.EmptyFieldListFilter)]
+    list_filter = [
+        "topic",
+        ("done_at", admin.EmptyFieldListFilter),
+        ("last_error", admin.EmptyFieldListFilter),
+    ]
     search_fields = ["event_key"]
     ordering = ["-id"]
     show_full_result_count = False

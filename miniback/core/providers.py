@@ -71,6 +71,7 @@ def alipay() -> AlipayClient:
         public_key_pem=Path(settings.ALIPAY_PUBLIC_KEY_FILE),
         app_certificate_pem=Path(settings.ALIPAY_APP_CERT_FILE),
         root_certificate_pem=Path(settings.ALIPAY_ROOT_CERT_FILE),
+        aes_key=settings.ALIPAY_AES_KEY,
         base_url=settings.ALIPAY_BASE_URL,
     )
 

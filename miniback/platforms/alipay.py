@@ -17,7 +17,9 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from miniback.platforms import http
@@ -75,6 +77,7 @@ class AlipayClient:
         public_key_pem: bytes,
         app_certificate_pem: bytes = b"",
         root_certificate_pem: bytes = b"",
+        aes_key: str = "",
         base_url: str,
     ) -> None:
         """``public_key_pem`` is Alipay's key, or in certificate mode its certificate.
@@ -83,7 +86,7 @@ class AlipayClient:
         cannot be one.
         """
         self.app_id, self.merchant_id = app_id, seller_id
-        self._base_url = base_url
+        self._base_url, self._aes_key = base_url, aes_key
         self._serials: dict[str, str] = {}
         try:
             private_key = load_pem_private_key(private_key_pem, password=None)
@@ -113,6 +116,35 @@ class AlipayClient:
         if not answer.get("access_token") or not isinstance(openid, str) or not openid:
             raise TryAgain("NO_OPENID")
         return Login(openid, str(answer.get("union_id") or ""))
+
+    def phone_number(self, response: str, sign: str) -> str:
+        """The number in what ``my.getPhoneNumber`` gave. (C6)
+
+        Raises LoginAgain for what is not signed by Alipay or not for us; Misconfigured.
+        """
+        is_plain = response.startswith("{")
+        # Encrypted, it is signed with the quotes that it has in its JSON.
+        text = response if is_plain else f'"{response}"'
+        if not self._is_signed(text.encode(), sign):
+            raise LoginAgain("BAD_SIGNATURE")
+        try:
+            content = json.loads(response if is_plain else self._decrypt(response))
+            code, phone = content["code"], content.get("mobile")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LoginAgain("BAD_RESPONSE") from error
+        if code != "10000":
+            raise Misconfigured(str(content.get("subCode") or code), str(content.get("subMsg")))
+        if not isinstance(phone, str) or not phone.isdigit():
+            raise LoginAgain("BAD_RESPONSE")
+        return phone
+
+    def _decrypt(self, sealed: str) -> str:
+        """AES-CBC with zeros for an IV, under the console's key. Raises ValueError."""
+        cipher = Cipher(algorithms.AES(base64.b64decode(self._aes_key)), modes.CBC(bytes(16)))
+        decryptor = cipher.decryptor()
+        padded = decryptor.update(base64.b64decode(sealed)) + decryptor.finalize()
+        unpadder = PKCS7(128).unpadder()
+        return (unpadder.update(padded) + unpadder.finalize()).decode()
 
     # Orders
 

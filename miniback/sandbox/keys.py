@@ -21,6 +21,7 @@ class Keys(NamedTuple):
     public_key_id: str
     alipay_app_id: str
     alipay_seller_id: str
+    alipay_aes_key: str
     original_id: str
     push_token: str
     push_aes_key: str
@@ -59,6 +60,7 @@ def _new_names() -> dict[str, str]:
         "public_key_id": "PUB_KEY_ID_" + _digits(30),
         "alipay_app_id": "2021sandbox" + _digits(5),
         "alipay_seller_id": "2088" + _digits(12),
+        "alipay_aes_key": base64.b64encode(secrets.token_bytes(16)).decode(),
         "original_id": "gh_" + secrets.token_hex(6),
         "push_token": secrets.token_hex(12),
         "push_aes_key": base64.b64encode(secrets.token_bytes(32)).decode().rstrip("="),
@@ -129,6 +131,7 @@ def _write_shop_env(directory: Path, names: dict[str, str], url: str, shop_url: 
         "ALIPAY_BASE_URL": url,
         "ALIPAY_APP_ID": names["alipay_app_id"],
         "ALIPAY_SELLER_ID": names["alipay_seller_id"],
+        "ALIPAY_AES_KEY": names["alipay_aes_key"],
         "ALIPAY_PRIVATE_KEY_FILE": directory / "alipay_app_private.pem",
         "ALIPAY_PUBLIC_KEY_FILE": directory / "alipay_public.pem",
         "DOUYIN_BASE_URL": url,

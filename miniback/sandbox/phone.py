@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from miniback.sandbox import alipay_trades, clock, faults, models, notices, shipping
 from miniback.sandbox.keys import keys
 from miniback.sandbox.signing import merchant_signed
-from miniback.sandbox.user_data import encrypt_user_data
+from miniback.sandbox.user_data import alipay_phone, encrypt_user_data
 from miniback.sandbox.wechat_api import phone_info
 from miniback.sandbox.wechatpay import collect
 
@@ -96,6 +96,11 @@ def phone_number(request: HttpRequest) -> HttpResponse:
     )
     content = phone_info(made.phone, made.country)
     return JsonResponse({"code": made.code, **encrypt_user_data(content, person.session_key)})
+
+
+def phone_number_by_alipay(request: HttpRequest) -> HttpResponse:
+    """POST /phone/alipay/phone-number/ {phone}: what ``my.getPhoneNumber`` gives."""
+    return JsonResponse(alipay_phone(str(given(request).get("phone", "13800138000"))))
 
 
 def _wechat_person(body: dict[str, Any]) -> models.Person:

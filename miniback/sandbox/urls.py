@@ -54,6 +54,7 @@ urlpatterns = [
     path("reset/", posting(phone.reset)),
     # the phone
     path("phone/config/", phone.config),
+    path("phone/alipay/phone-number/", posting(phone.phone_number_by_alipay)),
     path("phone/alipay/pay/", posting(phone.pay_by_alipay)),
     path("phone/wechat/phone-number/", posting(phone.phone_number)),
     path("phone/wechat/consents/", posting(phone.consent)),

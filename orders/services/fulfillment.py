@@ -21,6 +21,7 @@ from orders.models import (
     ShipmentLine,
 )
 from orders.services.life import OrderStatusConflict, move_order, note_event
+from orders.services.shipping import tell_shipped
 from orders.status import Actor, OrderStatus, RefundStatus, may_move
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def ship_order(
         ShipmentLine(shipment=shipment, line_id=line_id, quantity=count)
         for line_id, count in sorted(quantities.items())
     )
+    tell_shipped(order)
     return shipment
 
 

@@ -24,6 +24,7 @@ from orders.services.after_sales import (
 )
 from orders.services.books import post_refund_due
 from orders.services.life import move_order
+from orders.services.shipping import tell_shipped
 from orders.status import Actor, OrderStatus, RefundKind, RefundStatus
 
 
@@ -143,6 +144,7 @@ def _finish_partly_shipped(refund: Refund, now: datetime) -> None:
     ):
         who: Any = {"actor": Actor.STAFF, "user": refund.decided_by, "now": now}
         move_order(order, OrderStatus.SHIPPED, note=refund.number, shipped_at=now, **who)
+        tell_shipped(order)
 
 
 def _lower(refund: Refund, amount_fen: int) -> None:

@@ -246,8 +246,8 @@ def test_an_authenticated_request_is_one_query_more(
 def test_queries_of_a_login(
     anonymous: Api, sandbox: SandboxProcess, django_assert_num_queries: Any
 ) -> None:
-    """Identity with its user, the session; around them a savepoint of the test."""
+    """Identity with its user, the new session key, the session; around them a savepoint of the test."""
     log_in(anonymous, sandbox.code())
     code = sandbox.code()
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         assert log_in(anonymous, code).status_code == 200

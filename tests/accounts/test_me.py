@@ -74,7 +74,7 @@ def test_addresses_that_are_none(api: Api, change: dict[str, Any]) -> None:
 
 
 def test_there_is_an_end_of_addresses(api: Api, customer: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr("accounts.services.MAX_ADDRESSES", 2)
+    monkeypatch.setattr("accounts.services.profile.MAX_ADDRESSES", 2)
     make_address(customer)
     make_address(customer)
     assert api.post("addresses/", ADDRESS).json()["code"] == "too_many_addresses"
