@@ -7,6 +7,7 @@ from catalog.services.products import REINDEX, publish_due_products, reindex_nam
 from miniback.core import outbox
 from miniback.core.idempotency import forget_old_keys
 from miniback.core.leases import Job
+from miniback.core.providers import refresh_certificates
 from orders.services.cancellation import close_unpaid_orders, remind_unpaid_orders
 from orders.services.fulfillment import confirm_old_shipments
 from orders.services.notices import process_due_notices
@@ -35,6 +36,7 @@ JOBS: Final = (
     Job("remind_unpaid_orders", remind_unpaid_orders, every_seconds=30),
     Job("publish_due_products", publish_due_products, every_seconds=10),
     Job("confirm_old_shipments", confirm_old_shipments, every_seconds=600),
+    Job("refresh_certificates", refresh_certificates, every_seconds=12 * 3600),
     Job("reconcile_due_days", reconcile_due_days, every_seconds=1800),
     Job("forget_old_keys", forget_old_keys, every_seconds=3600),
 )

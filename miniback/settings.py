@@ -382,6 +382,8 @@ WECHATPAY_SERIAL = text("WECHATPAY_SERIAL", "")
 WECHATPAY_PRIVATE_KEY_FILE = text("WECHATPAY_PRIVATE_KEY_FILE", "")
 WECHATPAY_PUBLIC_KEY_ID = text("WECHATPAY_PUBLIC_KEY_ID", "")
 WECHATPAY_PUBLIC_KEY_FILE = text("WECHATPAY_PUBLIC_KEY_FILE", "")
+# A merchant in certificate mode, or on its way from there to the public key: fetch certificates.
+WECHATPAY_CERTIFICATES = flag("WECHATPAY_CERTIFICATES", not WECHATPAY_PUBLIC_KEY_ID)
 WECHATPAY_BASE_URL = url("WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com")
 
 # Alipay (开放平台 > 小程序 > 开发设置). With both certificates the public key file is a certificate too.

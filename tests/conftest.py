@@ -102,6 +102,7 @@ def sandbox(sandbox_process: SandboxProcess, settings: Any) -> SandboxProcess:
     for name, value in sandbox_process.env.items():
         if name.startswith(("WECHAT", "ALIPAY", "DOUYIN")):
             setattr(settings, name, value)
+    settings.WECHATPAY_CERTIFICATES = False
     return sandbox_process
 
 

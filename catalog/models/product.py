@@ -219,10 +219,12 @@ class Product(models.Model):
         verbose_name_plural = _("products")
         indexes = [
             # Not the status first: MariaDB would hold on to it and read a deep page from the first row
-            # on. Past what is not on sale the list is read.
+            # on. Past what is not on sale a list is read.
             models.Index(fields=["published_at", "id"], name="product_published"),
             models.Index(fields=["price_fen", "id"], name="product_price"),
             models.Index(fields=["sales_count", "id"], name="product_sales"),
+            # For the job that publishes what is due.
+            models.Index(fields=["status", "published_at"], name="product_due"),
             # Within a category, and within a brand. By sales the list above is read, and sifted:
             # sales are spread over all of them, and change too often for two more indexes.
             models.Index(

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils.module_loading import import_string
 
 from catalog.models import MAX_FACET, Product, ProductFacet, SearchText, SearchToken, Sku
@@ -27,9 +27,13 @@ from miniback.core.transactions import atomic
 
 INSERT_ROWS = "INSERT INTO catalog_searchtoken (token, product_id, weight) VALUES (%s, %s, %s)"
 # Counting goes no further: beyond it a token is common, whatever its number.
-CAPPED_COUNT = """(
-    SELECT COUNT(*) FROM (SELECT 1 AS one FROM catalog_searchtoken WHERE token = %s LIMIT 1000) AS counted
-)"""
+RELEVANCE = "-relevance"
+COMMON = 1000
+# Orders in which a common word's products lie about everywhere: the list is read and sifted. By price
+# they lie together, perhaps at the far end.
+WALKED = {"-sales_count", "-published_at"}
+CAPPED_COUNT = f"""(SELECT COUNT(*) FROM
+    (SELECT 1 AS one FROM catalog_searchtoken WHERE token = %s LIMIT {COMMON}) AS counted)"""  # noqa: S608
 # What a token in the name weighs more than one in the subtitle; below it, shorter names come first.
 TIER = 64
 NAME, KIND, SUBTITLE, ATTRIBUTE = 4, 3, 2, 1
@@ -42,8 +46,13 @@ class SearchEngine(Protocol):
     def forget(self, product_ids: Collection[int]) -> None:
         """Let these products be found no more."""
 
-    def matching(self, products: "QuerySet[Product]", text: str) -> "QuerySet[Product]":
-        """Narrow ``products`` to those on sale that match, annotated with ``relevance``, high first."""
+    def matching(
+        self, products: "QuerySet[Product]", text: str, *, ordering: str = RELEVANCE
+    ) -> "QuerySet[Product]":
+        """Narrow ``products`` to those on sale that match, annotated with ``relevance``, high first.
+
+        They will be read by ``ordering``; if that is not ``-relevance``, it may be any number.
+        """
 
 
 @cache
@@ -79,13 +88,21 @@ class BigramEngine:
             rows = table.objects.filter(product_id__in=product_ids)
             rows._raw_delete(rows.db)
 
-    def matching(self, products: "QuerySet[Product]", text: str) -> "QuerySet[Product]":
+    def matching(
+        self, products: "QuerySet[Product]", text: str, *, ordering: str = RELEVANCE
+    ) -> "QuerySet[Product]":
         """The strictest reading of ``text`` that finds anything, on sale in all of the shop."""
         for tokens, terms in _readings(query_terms(text)):
-            ordered = _rarest_first(tokens)
+            counts = _capped_counts(tokens)
+            # The rarest leads: its rows are read, and the others looked up for each of them.
+            ordered = sorted(tokens, key=lambda token: (counts[token], token))
+            if not ordered or not all(counts.values()):
+                continue
             is_sure = len(ordered) == 1 and not terms
-            if is_sure or (ordered and _narrow(Product.objects.all(), ordered, terms).exists()):
-                return _narrow(products, ordered, terms)
+            if is_sure or _narrow(Product.objects.all(), ordered, terms, leads=True).exists():
+                is_common = is_sure and counts[ordered[0]] == COMMON
+                leads = not (is_common and ordering in WALKED)
+                return _narrow(products, ordered, terms, leads=leads)
         return products.annotate(relevance=F("id")).none()
 
 
@@ -112,32 +129,31 @@ def _readings(terms: Sequence[str]) -> Iterator[tuple[Tokens, Sequence[str]]]:
 
 
 def _narrow(
-    products: "QuerySet[Product]", tokens: Sequence[str], terms: Iterable[str]
+    products: "QuerySet[Product]", tokens: Sequence[str], terms: Iterable[str], *, leads: bool
 ) -> "QuerySet[Product]":
-    leading, *others = tokens
-    found = products.filter(search_tokens__token=leading).annotate(
-        relevance=F("search_tokens__weight")
-    )
-    for token in others:
+    """With the first token leading, or in the order of whatever list it is."""
+    if leads:
+        leading, *tokens = tokens
+        found = products.filter(search_tokens__token=leading)
+        found = found.annotate(relevance=F("search_tokens__weight"))
+    else:
+        found = products.annotate(relevance=F("id"))
+    for number, token in enumerate(tokens):
+        # A value and not EXISTS, of which MariaDB makes a join that it begins at the wrong end.
         has_it = SearchToken.objects.filter(product_id=OuterRef("pk"), token=token)
-        found = found.filter(Exists(has_it))
+        name = f"_has_{number}"
+        found = found.alias(**{name: Subquery(has_it.values("weight")[:1])})
+        found = found.filter(**{f"{name}__gte": 0})
     for term in terms:
         found = found.filter(search_text__text__contains=term)
     return found
 
 
-def _rarest_first(tokens: Tokens) -> list[str]:
-    """The tokens in the order of looking them up; none if one of them stands in no product.
-
-    The rarest leads: its rows are read, and the others looked up for each of them.
-    """
-    counts = _capped_counts(tokens)
-    return sorted(tokens, key=lambda token: (counts[token], token)) if all(counts.values()) else []
-
-
 def _capped_counts(tokens: Tokens) -> dict[str, int]:
-    """How many products each token has, up to a thousand, in one round trip."""
+    """How many products each token has, up to COMMON, in one round trip."""
     tokens = list(tokens)
+    if not tokens:
+        return {}
     with connection.cursor() as cursor:
         cursor.execute("SELECT " + ", ".join([CAPPED_COUNT] * len(tokens)), tokens)
         return dict(zip(tokens, cursor.fetchone(), strict=True))

@@ -3,16 +3,19 @@
 A filter that many products pass must not lead the database: it would read and sort all of them for
 one page. Such a filter is written so that no index of its own fits (``price_fen + 0 >= x``), and the
 list is read in its order until the page is full. A filter that few pass may lead, and so may one
-category or one brand where an index has them in that order.
+category or one brand where an index has them in that order. Of all, being on sale is the one that
+most products pass. PostgreSQL weighs all this by its statistics, and an expression has none.
 """
 
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from django.db.models import F, Field, QuerySet
+from django.db import connection
+from django.db.models import F, Field, QuerySet, Value
+from django.db.models.functions import Concat
 
-from catalog.models import Category, Product
+from catalog.models import Category, Product, ProductStatus
 from catalog.services.search import attribute_facet, engine, tag_facet
 from miniback.core.pagination import KeysetPagination, page
 from miniback.core.queries import CompiledValues
@@ -21,6 +24,11 @@ from miniback.core.queries import CompiledValues
 FEW = 1000
 # By what a category's and a brand's products are indexed.
 INDEXED = {"published_at", "price_fen"}
+
+
+def hides() -> bool:
+    """Whether filters are written so that no index fits."""
+    return connection.vendor != "postgresql"
 
 
 class Shape(NamedTuple):
@@ -47,10 +55,11 @@ class Shape(NamedTuple):
         """``products`` narrowed by the numbers."""
         left = list(numbers)
         named = {f"_{name}": F(name) + 0 for name in ("category_id", "brand_id", "price_fen")}
+        has_price = self.has_lowest or self.has_highest
         used = {
-            "_category_id": self.categories and not self.leads,
-            "_brand_id": self.has_brand and not self.leads,
-            "_price_fen": (self.has_lowest or self.has_highest) and "price" not in self.ordering,
+            "_category_id": hides() and self.categories and not self.leads,
+            "_brand_id": hides() and self.has_brand and not self.leads,
+            "_price_fen": hides() and has_price and "price" not in self.ordering,
         }
         products = products.alias(**{name: named[name] for name in named if used[name]})
 
@@ -106,7 +115,7 @@ def filter_products(wanted: Mapping[str, Any]) -> Any:
     products: QuerySet[Product]
     if text := wanted["search"].strip():
         # The index knows products on sale only: the status need not be looked at.
-        products = engine().matching(Product.objects.all(), text)
+        products = engine().matching(Product.objects.all(), text, ordering=wanted["ordering"])
     else:
         products = Product.objects.on_sale()
     if tag := wanted.get("tag"):
@@ -115,6 +124,13 @@ def filter_products(wanted: Mapping[str, Any]) -> Any:
         products = products.filter(facets__facet=attribute_facet(name, value))
     shape, numbers = shape_of(wanted)
     return shape.build(products, *numbers)
+
+
+def on_sale(shape: Shape) -> QuerySet[Product]:
+    if shape.leads or not hides():
+        return Product.objects.on_sale()
+    hidden = Concat("status", Value(""))
+    return Product.objects.alias(_status=hidden).filter(_status=ProductStatus.ON_SALE)
 
 
 class CardPagination(KeysetPagination):
@@ -144,7 +160,7 @@ def _statement(shape: Shape, has_key: bool, count: int) -> CompiledValues:
 
     def build(*values: Any) -> QuerySet[Any]:
         numbers, key = values[: len(shape.columns)], values[len(shape.columns) :]
-        cards = shape.build(Product.objects.on_sale(), *numbers).cards()
+        cards = shape.build(on_sale(shape), *numbers).cards()
         return page(cards, shape.ordering, key if has_key else None, count)
 
     return CompiledValues(build, fields)

@@ -138,6 +138,22 @@ class JobLease(DueModel):
         return self.name
 
 
+class PlatformCertificate(models.Model):
+    """A certificate with which WeChat Pay signs, fetched by a job and never because of a notice."""
+
+    serial = ExactCharField(_("serial"), max_length=64, primary_key=True)
+    pem = models.TextField(_("PEM"))
+    begins_at = models.DateTimeField(_("valid from"))
+    ends_at = models.DateTimeField(_("valid until"))
+
+    class Meta:
+        verbose_name = _("platform certificate")
+        verbose_name_plural = _("platform certificates")
+
+    def __str__(self) -> str:
+        return self.serial
+
+
 class IdempotencyKey(models.Model):
     """A request that was carried out, and what it made."""
 

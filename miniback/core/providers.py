@@ -7,7 +7,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
+from django.utils import timezone
 
+from miniback.core.models import PlatformCertificate
 from miniback.platforms.alipay import AlipayClient
 from miniback.platforms.contract import LoginProvider, PaymentProvider
 from miniback.platforms.douyin import DouyinClient
@@ -58,8 +60,30 @@ def wechatpay() -> WeChatPayClient:
         private_key_pem=Path(settings.WECHATPAY_PRIVATE_KEY_FILE),
         public_key_id=settings.WECHATPAY_PUBLIC_KEY_ID,
         public_key_pem=Path(settings.WECHATPAY_PUBLIC_KEY_FILE),
+        find_certificate=_find_certificate,
         base_url=settings.WECHATPAY_BASE_URL,
     )
+
+
+def _find_certificate(serial: str) -> bytes | None:
+    """One that is good now; the newest for ""."""
+    now = timezone.now()
+    good = PlatformCertificate.objects.filter(begins_at__lte=now, ends_at__gt=now)
+    wanted = good.filter(serial=serial) if serial else good.order_by("-begins_at")
+    row = wanted.first()
+    return row.pem.encode() if row else None
+
+
+def refresh_certificates() -> None:
+    """Fetch WeChat Pay's certificates, where the shop may need them. Raises PlatformError.
+
+    A shop in public-key mode needs them only while its merchant is being switched.
+    """
+    if not settings.WECHATPAY_MCH_ID or not settings.WECHATPAY_CERTIFICATES:
+        return
+    for one in wechatpay().certificates():
+        values = {"pem": one.pem.decode(), "begins_at": one.begins_at, "ends_at": one.ends_at}
+        PlatformCertificate.objects.update_or_create(serial=one.serial, defaults=values)
 
 
 def alipay() -> AlipayClient:

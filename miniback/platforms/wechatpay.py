@@ -1,4 +1,4 @@
-"""WeChat Pay API v3 in public-key mode: orders, refunds, notices.
+"""WeChat Pay API v3, by its public key or its certificates: orders, refunds, bills, notices.
 
 Follows the merchant documents of JSAPI payment (PLATFORMS B1-B9). Amounts are whole fen.
 """
@@ -6,11 +6,13 @@ Follows the merchant documents of JSAPI payment (PLATFORMS B1-B9). Amounts are w
 import base64
 import hashlib
 import json
+import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from miniback.platforms import http
 from miniback.platforms.bills import read_wechatpay_bill
@@ -35,6 +38,8 @@ from miniback.platforms.errors import (
 
 MAX_SKEW_SECONDS = 300
 SIGNATURE_SCHEME = "WECHATPAY2-SHA256-RSA2048"
+EMPTY: Mapping[str, bytes] = MappingProxyType({})
+SERIAL = re.compile(r"[0-9A-F]{8,64}")
 # Spelled without underscores: the platform writes them both ways.
 TRY_AGAIN = {"SYSTEMERROR", "BANKERROR", "FREQUENCYLIMITED", "RATELIMITEXCEEDED"}
 NO_SUCH_TRADE = {"ORDERNOTEXIST", "RESOURCENOTEXISTS"}
@@ -53,6 +58,13 @@ STATES = {
 }
 
 
+class PlatformCertificate(NamedTuple):
+    serial: str  # upper hex
+    pem: bytes
+    begins_at: datetime
+    ends_at: datetime
+
+
 class WeChatPayClient:
     def __init__(
         self,
@@ -62,21 +74,30 @@ class WeChatPayClient:
         api_v3_key: str,
         serial: str,
         private_key_pem: bytes,
-        public_key_id: str,
-        public_key_pem: bytes,
+        public_key_id: str = "",
+        public_key_pem: bytes = b"",
+        find_certificate: Callable[[str], bytes | None] = lambda serial: None,
         base_url: str,
     ) -> None:
-        """Raises Misconfigured for a key that cannot be one."""
+        """Raises Misconfigured for a key that cannot be one.
+
+        With a public key its id asks for answers that are signed by it. ``find_certificate`` gives
+        the PEM of a platform certificate that is known by its serial (of the newest one for ""), and
+        asks nobody: during the switch from certificates to the key both sign.
+        """
         self.app_id, self.merchant_id = app_id, mch_id
         self._serial, self._public_key_id = serial, public_key_id
+        self._find_certificate = find_certificate
         self._base_url = base_url
         try:
             private_key = load_pem_private_key(private_key_pem, password=None)
-            public_key = load_pem_public_key(public_key_pem)
+            public_key = load_pem_public_key(public_key_pem) if public_key_id else None
             self._cipher = AESGCM(api_v3_key.encode())
         except (ValueError, TypeError) as error:
             raise Misconfigured("BAD_KEY", str(error)) from error
-        if not isinstance(private_key, RSAPrivateKey) or not isinstance(public_key, RSAPublicKey):
+        if not isinstance(private_key, RSAPrivateKey) or not isinstance(
+            public_key, RSAPublicKey | None
+        ):
             raise Misconfigured("BAD_KEY", "not RSA")
         self._private_key, self._public_key = private_key, public_key
 
@@ -198,13 +219,7 @@ class WeChatPayClient:
         self._verify(headers, body)
         try:
             message = json.loads(body.decode())
-            resource = message["resource"]
-            plain = self._cipher.decrypt(
-                resource["nonce"].encode(),
-                base64.b64decode(resource["ciphertext"], validate=True),
-                resource.get("associated_data", "").encode(),
-            )
-            content = json.loads(plain.decode())
+            content = json.loads(self._open(message["resource"]).decode())
             is_refund = message["event_type"].startswith("REFUND.")
             return Notice(
                 id=_text(message, "id"),
@@ -231,24 +246,80 @@ class WeChatPayClient:
         message = "".join(f"{line}\n" for line in lines).encode()
         return base64.b64encode(self._private_key.sign(message, PKCS1v15(), SHA256())).decode()
 
-    def _verify(self, headers: Mapping[str, str], body: bytes) -> None:
+    def _verify(
+        self, headers: Mapping[str, str], body: bytes, certificates: Mapping[str, bytes] = EMPTY
+    ) -> None:
         """The key is chosen by the message's own serial; the clock bounds replays."""
         serial = headers.get("Wechatpay-Serial", "")
         timestamp = headers.get("Wechatpay-Timestamp", "")
         nonce = headers.get("Wechatpay-Nonce", "")
-        if serial != self._public_key_id:
-            raise NoticeRejected("UNKNOWN_SERIAL")
         if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
             raise NoticeRejected("BAD_TIMESTAMP")
         if abs(time.time() - int(timestamp)) >= MAX_SKEW_SECONDS:
             raise NoticeRejected("STALE_TIMESTAMP")
+        public_key = self._key_of(serial, certificates)
         message = f"{timestamp}\n{nonce}\n".encode() + body + b"\n"
         try:
             # A probe (WECHATPAY/SIGNTEST/...) is not valid base64 of a signature and ends here.
             signature = base64.b64decode(headers.get("Wechatpay-Signature", ""), validate=True)
-            self._public_key.verify(signature, message, PKCS1v15(), SHA256())
+            public_key.verify(signature, message, PKCS1v15(), SHA256())
         except (ValueError, InvalidSignature) as error:
             raise NoticeRejected("BAD_SIGNATURE") from error
+
+    def _key_of(self, serial: str, certificates: Mapping[str, bytes]) -> RSAPublicKey:
+        if self._public_key is not None and serial == self._public_key_id:
+            return self._public_key
+        if not SERIAL.fullmatch(serial):
+            raise NoticeRejected("UNKNOWN_SERIAL")
+        pem = certificates.get(serial) or self._find_certificate(serial)
+        key = load_pem_x509_certificate(pem).public_key() if pem else None
+        if not isinstance(key, RSAPublicKey):
+            raise NoticeRejected("UNKNOWN_SERIAL")
+        return key
+
+    def _answer_signed_by(self) -> str:
+        """The serial that our requests ask for; in certificate mode the newest one we know."""
+        if self._public_key_id:
+            return self._public_key_id
+        pem = self._find_certificate("")
+        return f"{load_pem_x509_certificate(pem).serial_number:X}" if pem else ""
+
+    def certificates(self) -> list[PlatformCertificate]:
+        """The platform's certificates that are good now. Raises TryAgain. (GET /v3/certificates)
+
+        Only WeChat Pay can have sealed them with our API v3 key; the answer's signature is checked
+        against them.
+        """
+        answer = self._send("GET", "/v3/certificates")
+        if answer.status != 200:
+            raise _error(answer)
+        try:
+            rows = _object(answer.body)["data"]
+            found = [self._open_certificate(row["encrypt_certificate"]) for row in rows]
+            self._verify(answer.headers, answer.body, {one.serial: one.pem for one in found})
+        except (KeyError, TypeError, AttributeError, ValueError, InvalidTag) as error:
+            raise TryAgain("BAD_ANSWER", "certificates") from error
+        except NoticeRejected as error:
+            raise TryAgain("UNVERIFIED_ANSWER", error.code) from error
+        return found
+
+    def _open_certificate(self, sealed: dict[str, str]) -> PlatformCertificate:
+        pem = self._open(sealed)
+        certificate = load_pem_x509_certificate(pem)
+        return PlatformCertificate(
+            serial=f"{certificate.serial_number:X}",
+            pem=pem,
+            begins_at=certificate.not_valid_before_utc,
+            ends_at=certificate.not_valid_after_utc,
+        )
+
+    def _open(self, sealed: dict[str, str]) -> bytes:
+        """AEAD_AES_256_GCM under the API v3 key. Raises InvalidTag, ValueError and what a bad dict does."""
+        return self._cipher.decrypt(
+            sealed["nonce"].encode(),
+            base64.b64decode(sealed["ciphertext"], validate=True),
+            sealed.get("associated_data", "").encode(),
+        )
 
     # HTTP
 
@@ -288,7 +359,7 @@ class WeChatPayClient:
                 "Accept": "application/json",
                 "Content-Type": "application/json",
                 "User-Agent": "miniback",
-                "Wechatpay-Serial": self._public_key_id,
+                "Wechatpay-Serial": self._answer_signed_by(),
             },
             **limits,
         )

@@ -32,6 +32,7 @@ TARGETS = {
     "wechatpay.refund_query",
     "wechatpay.notice",
     "wechatpay.bill",
+    "wechatpay.certificates",
     "alipay.login",
     "alipay.create",
     "alipay.query",
@@ -54,7 +55,8 @@ AFTERWARDS = {
 # Faults of an operation, which the operation itself asks for.
 OF_NOTICES = {
     "duplicate", "dropped", "delayed", "wrong_amount", "wrong_app_id", "wrong_mch_id",
-    "wrong_signature", "stale_timestamp", "probe", "not_success",
+    "wrong_signature", "stale_timestamp", "probe", "not_success", "by_certificate",
+    "foreign_certificate", "old_api_v3_key",
 }  # fmt: skip
 OF_OPERATIONS = {
     "notice_first", "abnormal", "fund_change_n", "row_missing", "row_differs", "row_added", "wrong_hash",

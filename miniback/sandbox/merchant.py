@@ -36,7 +36,7 @@ def merchant_only(method: str) -> Callable[[View], View]:
             except PayError as error:
                 body = {"code": error.code, "message": error.message}
                 return JsonResponse(body, status=error.status)
-            return sign_response(answer)
+            return sign_response(request, answer)
 
         return wrapper
 

@@ -153,6 +153,16 @@ class Notification(models.Model):
     delivered_at = models.DateTimeField(null=True)
 
 
+class Certificate(models.Model):
+    """A platform certificate of WeChat Pay, with its key."""
+
+    serial = models.CharField(max_length=64, unique=True)
+    pem = models.TextField()
+    private_pem = models.TextField()
+    begins_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+
+
 class BillFile(models.Model):
     """A bill as it was written, for whoever has its address."""
 

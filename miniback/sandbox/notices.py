@@ -17,13 +17,13 @@ import requests
 from django.conf import settings
 from django.db import close_old_connections, transaction
 
-from miniback.sandbox import faults
+from miniback.sandbox import certificates, faults
 from miniback.sandbox.clock import iso, now
 from miniback.sandbox.keys import keys
 from miniback.sandbox.models import Notification
 from miniback.sandbox.push import sealed
 from miniback.sandbox.rsa2 import signed, signed_form
-from miniback.sandbox.signing import encrypt_resource, platform_headers
+from miniback.sandbox.signing import encrypt_resource, platform_headers, seal
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,10 @@ ANSWER_SECONDS = 5.0
 SENDERS = 8
 # A try that never came to its end (the sandbox was stopped) is made again.
 LEASE = timedelta(seconds=30)
-ON_THE_WAY = {"wrong_signature", "probe", "stale_timestamp", "duplicate"}
+ON_THE_WAY = {
+    "wrong_signature", "probe", "stale_timestamp", "duplicate", "by_certificate",
+    "foreign_certificate", "old_api_v3_key",
+}  # fmt: skip
 
 Outgoing = tuple[str, bytes, dict[str, str]]
 
@@ -195,7 +198,7 @@ def _post(notification: Notification) -> tuple[int, bool]:
 
 def _wechat_message(notification: Notification) -> Outgoing:
     original_type = "refund" if notification.event_type.startswith("REFUND") else "transaction"
-    message = {
+    message: dict[str, Any] = {
         "id": notification.id,
         "create_time": iso(notification.made_at),
         "resource_type": "encrypt-resource",
@@ -203,6 +206,8 @@ def _wechat_message(notification: Notification) -> Outgoing:
         "summary": "支付成功" if original_type == "transaction" else "退款通知",
         "resource": encrypt_resource(notification.resource, original_type),
     }
+    if notification.spoil == "old_api_v3_key":
+        message["resource"] |= seal(b"{}", original_type, key="k" * 32)
     body = json.dumps(message, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", **_headers(body, notification.spoil)}
     return notification.url, body, headers
@@ -233,6 +238,13 @@ def _headers(body: bytes, spoil: str) -> dict[str, str]:
             return platform_headers(body, timestamp=int(time.time()) - 10 * 24 * 3600)
         case "wrong_signature":
             return platform_headers(body + b" ")
+        case "by_certificate":
+            # As in the days when a merchant is switched to the public key.
+            return platform_headers(body, serial=certificates.newest().serial)
+        case "foreign_certificate":
+            return platform_headers(body) | {
+                "Wechatpay-Serial": "7" + secrets.token_hex(19).upper()
+            }
         case "probe":
             noise = base64.b64encode(secrets.token_bytes(200)).decode()
             return platform_headers(body) | {"Wechatpay-Signature": f"WECHATPAY/SIGNTEST/{noise}"}

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 
-from miniback.sandbox import alipay_trades, clock, faults, models, notices, shipping
+from miniback.sandbox import alipay_trades, certificates, clock, faults, models, notices, shipping
 from miniback.sandbox.keys import keys
 from miniback.sandbox.signing import merchant_signed
 from miniback.sandbox.user_data import alipay_phone, encrypt_user_data
@@ -260,6 +260,11 @@ def move_clock(request: HttpRequest) -> HttpResponse:
         return refuse("advance_seconds is a number")
     clock.advance(seconds)
     return JsonResponse({"now": clock.iso(clock.now())})
+
+
+def rotate_certificate(request: HttpRequest) -> HttpResponse:
+    """POST /certificates/rotate/: a new platform certificate signs from now on."""
+    return JsonResponse({"serial": certificates.rotate().serial})
 
 
 @transaction.atomic

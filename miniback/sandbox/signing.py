@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.http import HttpRequest, HttpResponse
 
+from miniback.sandbox import certificates
 from miniback.sandbox.keys import keys
 
 MAX_SKEW_SECONDS = 300
@@ -61,23 +62,29 @@ def merchant_signed(message: bytes, signature: str) -> bool:
     return True
 
 
-def platform_headers(body: bytes, *, timestamp: int | None = None) -> dict[str, str]:
-    """The five headers over exactly ``body``."""
+def platform_headers(
+    body: bytes, *, timestamp: int | None = None, serial: str = ""
+) -> dict[str, str]:
+    """The five headers over exactly ``body``, by the public key or by the certificate of ``serial``."""
+    signer = certificates.signer(serial)
     stamp, nonce = str(timestamp or int(time.time())), secrets.token_hex(16)
     message = f"{stamp}\n{nonce}\n".encode() + body + b"\n"
-    signature = keys().platform_private.sign(message, padding.PKCS1v15(), hashes.SHA256())
+    signature = signer.key.sign(message, padding.PKCS1v15(), hashes.SHA256())
     return {
         "Wechatpay-Timestamp": stamp,
         "Wechatpay-Nonce": nonce,
         "Wechatpay-Signature": base64.b64encode(signature).decode(),
         "Wechatpay-Signature-Type": "WECHATPAY2-SHA256-RSA2048",
-        "Wechatpay-Serial": keys().public_key_id,
+        "Wechatpay-Serial": signer.serial,
     }
 
 
-def sign_response(response: HttpResponse) -> HttpResponse:
-    """Sign a 2xx, also an empty 204."""
-    for name, value in platform_headers(response.content).items():
+def sign_response(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Sign a 2xx, also an empty 204, by the key that the request asks for."""
+    serial = request.headers.get("Wechatpay-Serial", "")
+    if not serial.startswith("PUB_KEY_ID_"):
+        serial = certificates.newest().serial
+    for name, value in platform_headers(response.content, serial=serial).items():
         response[name] = value
     response["Request-Id"] = f"{secrets.token_hex(12).upper()}-0"
     return response
@@ -85,15 +92,19 @@ def sign_response(response: HttpResponse) -> HttpResponse:
 
 def encrypt_resource(content: dict[str, Any], original_type: str) -> dict[str, str]:
     """AEAD_AES_256_GCM under the APIv3 key, as notices carry it."""
-    nonce = "".join(secrets.choice(string.ascii_letters) for _ in range(12))
     plain = json.dumps(content, ensure_ascii=False).encode()
-    sealed = AESGCM(keys().api_v3_key.encode()).encrypt(
-        nonce.encode(), plain, original_type.encode()
+    return {"original_type": original_type, **seal(plain, original_type)}
+
+
+def seal(plain: bytes, associated_data: str, *, key: str = "") -> dict[str, str]:
+    """Under the APIv3 key, or another one."""
+    nonce = "".join(secrets.choice(string.ascii_letters) for _ in range(12))
+    sealed = AESGCM((key or keys().api_v3_key).encode()).encrypt(
+        nonce.encode(), plain, associated_data.encode()
     )
     return {
-        "original_type": original_type,
         "algorithm": "AEAD_AES_256_GCM",
         "ciphertext": base64.b64encode(sealed).decode(),
-        "associated_data": original_type,
+        "associated_data": associated_data,
         "nonce": nonce,
     }

@@ -32,6 +32,7 @@ urlpatterns = [
     path("wxa/sec/order/get_order", shipping.get_order),
     path("wxa/sec/order/is_trade_managed", shipping.is_managed),
     # api.mch.weixin.qq.com
+    path("v3/certificates", wechatpay.list_certificates),
     path(f"{TRADES}/jsapi", wechatpay.place),
     path(f"{TRADES}/out-trade-no/<str:out_trade_no>", wechatpay.query),
     path(f"{TRADES}/id/<str:transaction_id>", wechatpay.query),
@@ -51,6 +52,7 @@ urlpatterns = [
     path("notifications/<str:notification_id>/resend/", posting(phone.resend)),
     path("faults/", phone.manage_faults),
     path("clock/", posting(phone.move_clock)),
+    path("certificates/rotate/", posting(phone.rotate_certificate)),
     path("reset/", posting(phone.reset)),
     # the phone
     path("phone/config/", phone.config),

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from miniback.sandbox import faults
+from miniback.sandbox import certificates, faults
 from miniback.sandbox.clock import iso, now
 from miniback.sandbox.faults import faulty
 from miniback.sandbox.keys import keys
@@ -22,8 +22,9 @@ from miniback.sandbox.merchant import (
     part,
     read_object,
 )
-from miniback.sandbox.models import Person, Prepay, Trade
+from miniback.sandbox.models import Certificate, Person, Prepay, Trade
 from miniback.sandbox.notices import notify, pause
+from miniback.sandbox.signing import seal
 
 PREPAY_LIFETIME = timedelta(hours=2)
 ORDER_LIFETIME = timedelta(days=7)
@@ -117,6 +118,27 @@ def close(request: HttpRequest, out_trade_no: str) -> HttpResponse:
         raise PayError(400, "ORDERPAID", "the order is paid")
     Trade.objects.filter(pk=trade.pk, state="NOTPAY").update(state="CLOSED")
     return HttpResponse(status=204)
+
+
+@faulty("wechatpay.certificates")
+@merchant_only("GET")
+def list_certificates(request: HttpRequest) -> HttpResponse:
+    """GET /v3/certificates: all that are good, the newest first."""
+    certificates.newest()
+    rows = Certificate.objects.order_by("-id")
+    return JsonResponse(
+        {
+            "data": [
+                {
+                    "serial_no": row.serial,
+                    "effective_time": iso(row.begins_at),
+                    "expire_time": iso(row.ends_at),
+                    "encrypt_certificate": seal(row.pem.encode(), "certificate"),
+                }
+                for row in rows
+            ]
+        }
+    )
 
 
 def collect(trade: Trade) -> bool:
