@@ -1,11 +1,14 @@
 """An independent client, unmodified but for its gateway, judges the sandbox and our own client."""
 
+import hashlib
 import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -170,3 +173,16 @@ def test_the_sandbox_refuses_its_forgeries(judge: WeChatPay, sandbox: SandboxPro
     judge._core._mchid = "1900000000"
     status, text = judge.query(out_trade_no="J-000001")
     assert (status, json.loads(text)["code"]) == (401, "SIGN_ERROR")
+
+
+def test_it_reads_the_bill(judge: WeChatPay, sandbox: SandboxProcess) -> None:
+    prepay_id = place(judge)["prepay_id"]
+    assert sandbox.pay(five_fields(judge, sandbox, prepay_id)).ok
+    sandbox.advance(24 * 3600)
+    day = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    told = said(judge.trade_bill(str(day)))
+    status, content = judge.download_bill(told["download_url"])
+    raw = content if isinstance(content, bytes) else content.encode()
+    assert (status, hashlib.sha1(raw).hexdigest()) == (200, told["hash_value"])
+    assert "`J-000001" in raw.decode()
+    assert [row.amount_fen for row in make_client(sandbox).bill(day)] == [100]
