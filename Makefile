@@ -8,7 +8,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 WORKERS ?= 2
 
-.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-orders bench-audit bench-catalogue bench-cache bench-scale clean
+.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-payments bench-orders bench-audit bench-catalogue bench-cache bench-scale clean
 .DEFAULT_GOAL := help
 
 help:
@@ -61,13 +61,17 @@ test-mutants: .venv/dev.installed
 test-browser: .venv/browser.installed
 	$(BIN)/pytest -q -m browser
 
-bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-kill
+bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-kill bench-payments
 
 # Long runs, each printing its figures. DATABASE_URL picks the database; SQLite is the default.
 ORDERS ?= 3000
 SEED ?= 1
 bench-kill: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.kill --orders $(ORDERS) --seed $(SEED)
+
+PAYMENTS ?= 10000
+bench-payments: .venv/dev.installed .venv/production.installed
+	$(PY) -m bench.payments --payments $(PAYMENTS) --seed $(SEED)
 
 bench-orders: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.orders

@@ -119,13 +119,14 @@ class Shop:
 class Buyer:
     """A customer who logged in over HTTP."""
 
-    def __init__(self, shop: Shop, sandbox: SandboxProcess, openid: str) -> None:
-        self.shop, self.sandbox, self.openid = shop, sandbox, openid
+    def __init__(
+        self, shop: Shop, sandbox: SandboxProcess, openid: str, platform: str = "wechat"
+    ) -> None:
+        self.shop, self.sandbox, self.openid, self.platform = shop, sandbox, openid, platform
         self.http = requests.Session()
         self.http.trust_env = False
-        answer = self.call(
-            "POST", "auth/login/", {"platform": "wechat", "code": sandbox.code(openid)}
-        )
+        code = sandbox.code(openid, platform=platform)
+        answer = self.call("POST", "auth/login/", {"platform": platform, "code": code})
         assert answer.status_code == 200, answer.text
         self.http.headers["Authorization"] = f"Bearer {answer.json()['access']}"
         self.address: int | None = None
