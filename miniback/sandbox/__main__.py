@@ -40,6 +40,10 @@ def serve(port: int, directory: Path, shop_url: str) -> None:
         request_queue_size = 1024
 
     class Handler(WSGIRequestHandler):
+        def get_environ(self) -> dict[str, Any]:
+            """With the connection, for faults of the line."""
+            return {**super().get_environ(), "sandbox.connection": self}
+
         def log_message(self, *args: Any) -> None:
             """Access logs would hold codes and tokens."""
 

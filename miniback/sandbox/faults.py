@@ -86,7 +86,7 @@ def faulty(target: str) -> Callable[[View], View]:
                 return _instead(fault)
             response = view(request, *args, **kwargs)
             if fault := take(target, AFTERWARDS):
-                return _afterwards(fault, response)
+                return _afterwards(fault, request, response)
             return response
 
         return wrapper
@@ -121,7 +121,7 @@ def _instead(fault: Fault) -> HttpResponse:
             return JsonResponse({"code": "SYSTEM_ERROR", "message": "try again"}, status=500)
 
 
-def _afterwards(fault: Fault, response: HttpResponse) -> HttpResponse:
+def _afterwards(fault: Fault, request: HttpRequest, response: HttpResponse) -> HttpResponse:
     signature = "Wechatpay-Signature"
     match fault.fault:
         case "timeout_after":
@@ -148,7 +148,8 @@ def _afterwards(fault: Fault, response: HttpResponse) -> HttpResponse:
         case "cut_off":
             whole = response.content
             response["Content-Length"] = str(len(whole) + 20)
-            response["Connection"] = "close"
+            # The server hangs up after this answer, as a broken line does.
+            request.META["sandbox.connection"].close_connection = True
     return response
 
 

@@ -110,7 +110,9 @@ def _write_pair(directory: Path, owner: str) -> None:
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    (directory / f"{owner}_private.pem").write_bytes(private)
+    file = directory / f"{owner}_private.pem"
+    file.touch(mode=0o600)
+    file.write_bytes(private)
     (directory / f"{owner}_public.pem").write_bytes(public)
 
 
