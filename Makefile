@@ -8,7 +8,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 WORKERS ?= 2
 
-.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-payments bench-orders bench-audit bench-catalogue bench-cache bench-scale clean
+.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-payments bench-notices bench-orders bench-audit bench-catalogue bench-cache bench-scale clean
 .DEFAULT_GOAL := help
 
 help:
@@ -61,7 +61,7 @@ test-mutants: .venv/dev.installed
 test-browser: .venv/browser.installed
 	$(BIN)/pytest -q -m browser
 
-bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-kill bench-payments
+bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-kill bench-payments bench-notices
 
 # Long runs, each printing its figures. DATABASE_URL picks the database; SQLite is the default.
 ORDERS ?= 3000
@@ -72,6 +72,9 @@ bench-kill: .venv/dev.installed .venv/production.installed
 PAYMENTS ?= 10000
 bench-payments: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.payments --payments $(PAYMENTS) --seed $(SEED)
+
+bench-notices: .venv/dev.installed .venv/production.installed
+	$(PY) -m bench.notices
 
 bench-orders: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.orders

@@ -61,10 +61,11 @@ def message(
 
 
 def headers(
-    sandbox: SandboxProcess, body: bytes, *, timestamp: Any = None, **changes: str
+    sandbox: SandboxProcess, body: bytes, *, timestamp: Any = None, key: Any = None, **changes: str
 ) -> dict[str, str]:
+    """With the platform's key, or another."""
     pem = (sandbox.directory / "platform_private.pem").read_bytes()
-    key = serialization.load_pem_private_key(pem, password=None)
+    key = key or serialization.load_pem_private_key(pem, password=None)
     stamp = str(int(time.time())) if timestamp is None else str(timestamp)
     nonce = secrets.token_hex(16)
     signature = key.sign(
