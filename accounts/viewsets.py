@@ -116,13 +116,15 @@ class MeViewSet(GenericViewSet):
         "Change my profile",
         request=ProfileInput,
         answers={200: UserSerializer},
-        errors=[NotFound],
+        errors=[NotFound, profile.ContentRefused, PlatformUnavailable],
         sends={"nickname": "小明", "avatar": None},
     )
     def update(self, request: Request) -> Response:
         """Send both fields. `avatar` is the id of an upload of yours with the purpose `avatar`."""
         form = ProfileInput(data=request.data)
         form.is_valid(raise_exception=True)
+        nickname = form.validated_data["nickname"]
+        profile.check_nickname(request.user, request.auth.identity, nickname)  # type: ignore[arg-type, union-attr]
         user = profile.change_profile(request.user, **form.validated_data)  # type: ignore[arg-type]
         return Response(UserSerializer(user).data)
 

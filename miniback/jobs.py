@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from catalog.services.moderation import CHECK_REVIEW, check_review, give_up_waiting
 from catalog.services.products import REINDEX, publish_due_products, reindex_named
 from miniback.core import outbox
 from miniback.core.idempotency import forget_old_keys
@@ -18,6 +19,7 @@ from orders.services.shipping import UPLOAD_SHIPPING, upload_shipping
 
 OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {
     CLOSE_PAYMENT: close_payment_by_number,
+    CHECK_REVIEW: check_review,
     REINDEX: reindex_named,
     UPLOAD_SHIPPING: upload_shipping,
 }
@@ -35,6 +37,7 @@ JOBS: Final = (
     Job("close_unpaid_orders", close_unpaid_orders, every_seconds=10),
     Job("remind_unpaid_orders", remind_unpaid_orders, every_seconds=30),
     Job("publish_due_products", publish_due_products, every_seconds=10),
+    Job("give_up_waiting", give_up_waiting, every_seconds=300),
     Job("confirm_old_shipments", confirm_old_shipments, every_seconds=600),
     Job("refresh_certificates", refresh_certificates, every_seconds=12 * 3600),
     Job("reconcile_due_days", reconcile_due_days, every_seconds=1800),

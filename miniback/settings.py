@@ -370,6 +370,8 @@ WECHAT_APP_ID = text("WECHAT_APP_ID", "")
 WECHAT_APP_SECRET = text("WECHAT_APP_SECRET", "")
 # 发货信息管理: tell WeChat of every parcel of an order that was paid by WeChat Pay.
 WECHAT_UPLOAD_SHIPPING = flag("WECHAT_UPLOAD_SHIPPING", True)
+# 内容安全: reviews and nicknames are shown when WeChat has looked at them.
+WECHAT_CONTENT_CHECK = flag("WECHAT_CONTENT_CHECK", True)
 # 消息推送: JSON, secure mode.
 WECHAT_PUSH_TOKEN = text("WECHAT_PUSH_TOKEN", "")
 WECHAT_PUSH_AES_KEY = text("WECHAT_PUSH_AES_KEY", "")

@@ -10,7 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 from miniback.api import router
 from miniback.health import healthz, readyz
 from miniback.metrics import metrics
-from orders.viewsets import AlipayCallback, WeChatPayCallback
+from orders.viewsets import AlipayCallback, WeChatPayCallback, WeChatPushCallback
 
 handler400 = "miniback.core.handlers.bad_request"
 handler404 = "miniback.core.handlers.page_not_found"
@@ -19,6 +19,7 @@ handler500 = "miniback.core.handlers.server_error"
 api: list[URLPattern | URLResolver] = [
     *router.urls,
     re_path(r"^callbacks/alipay/?$", AlipayCallback.as_view(), name="alipay-callback"),
+    re_path(r"^callbacks/wechat/?$", WeChatPushCallback.as_view(), name="wechat-callback"),
     re_path(r"^callbacks/wechatpay/?$", WeChatPayCallback.as_view(), name="wechatpay-callback"),
     re_path(r"^schema/?$", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^docs/?$", SpectacularSwaggerView.as_view(), name="docs"),

@@ -1,20 +1,53 @@
 """A customer's profile and addresses."""
 
+import logging
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Address, User, phone_hashes
-from miniback.core.errors import Conflict, NotFound
+from accounts.models import Address, Identity, Platform, User, phone_hashes
+from miniback.core import providers
+from miniback.core.errors import Conflict, NotFound, PlatformUnavailable, Refused
 from miniback.core.models import Upload, UploadPurpose
-from miniback.core.transactions import atomic
+from miniback.core.transactions import assert_no_transaction, atomic
+from miniback.platforms.errors import PlatformError
+
+logger = logging.getLogger(__name__)
 
 MAX_ADDRESSES = 50
+# The scene of a content check: what stands in a profile.
+PROFILE = 1
 
 
 class TooManyAddresses(Conflict):
     code = "too_many_addresses"
     detail = _("You have 50 addresses already. Delete one first.")
+
+
+class ContentRefused(Refused):
+    code = "content_refused"
+    detail = _("This text cannot be published. Please write something else.")
+
+
+def check_nickname(user: User, identity: Identity, nickname: str) -> None:
+    """Ask WeChat about a new nickname: it stands beside reviews. Raises ContentRefused, PlatformUnavailable.
+
+    What the platform doubts is refused as well: another nickname is soon found.
+    """
+    is_wechat = identity.platform == Platform.WECHAT and bool(settings.WECHAT_APP_ID)
+    if not nickname or nickname == user.nickname or not is_wechat:
+        return
+    if not settings.WECHAT_CONTENT_CHECK:
+        return
+    assert_no_transaction()
+    try:
+        verdict = providers.wechat().check_text(nickname, openid=identity.openid, scene=PROFILE)
+    except PlatformError as error:
+        logger.error("a nickname could not be checked: %s", error)
+        raise PlatformUnavailable(retry_after=2) from error
+    if verdict.suggest != "pass":
+        raise ContentRefused
 
 
 @atomic

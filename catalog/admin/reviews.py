@@ -10,13 +10,14 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Review
-from catalog.services.reviews import reply_to_review, set_visibility
+from catalog.services.review_counts import set_visibility
+from catalog.services.reviews import reply_to_review
 from miniback.core.admin import FactsOnly
 from miniback.core.uploads import upload_urls
 
 FIELDS: list[Any] = [
     "product", "sku", "user", "reference", "stars", "text", "pictures", "is_anonymous",
-    "is_visible", "created_at", "follow_up", "follow_up_pictures", "followed_up_at", "reply",
+    "is_visible", "moderation", "created_at", "follow_up", "follow_up_pictures", "followed_up_at", "reply",
     "replied_at",
 ]  # fmt: skip
 
@@ -25,8 +26,15 @@ FIELDS: list[Any] = [
 class ReviewAdmin(FactsOnly, admin.ModelAdmin):
     list_display = [
         "created_at", "product", "stars", "text", "has_images", "answered", "user", "is_visible",
+        "moderation",
     ]  # fmt: skip
-    list_filter = ["rating", "is_visible", "has_images", ("replied_at", admin.EmptyFieldListFilter)]
+    list_filter = [
+        "moderation",
+        "rating",
+        "is_visible",
+        "has_images",
+        ("replied_at", admin.EmptyFieldListFilter),
+    ]
     list_select_related = ["product", "user"]
     search_fields = ["reference", "product__name", "text"]
     ordering = ["-id"]

@@ -28,7 +28,7 @@ from catalog.models.product import (
     ProductStatus,
     validate_option_values,
 )
-from catalog.models.review import Review, ReviewSummary
+from catalog.models.review import Moderation, PictureCheck, Review, ReviewSummary
 from catalog.models.search import MAX_FACET, ProductFacet, SearchText, SearchToken
 from catalog.models.stock import (
     Sku,
@@ -54,6 +54,8 @@ __all__ = [
     "HomeRowRule",
     "HotKeyword",
     "LinkKind",
+    "Moderation",
+    "PictureCheck",
     "Product",
     "ProductFacet",
     "ProductOption",

@@ -10,6 +10,13 @@ from catalog.models.stock import Sku
 from miniback.core.fields import ExactCharField
 
 
+class Moderation(models.TextChoices):
+    WAITING = "waiting", _("being checked")
+    PASSED = "passed", _("passed")
+    STAFF = "staff", _("for staff to look at")
+    REFUSED = "refused", _("refused")
+
+
 class Review(models.Model):
     """Of one bought line. ``reference`` names it (such as "O2611...:31") and makes the review one."""
 
@@ -30,6 +37,11 @@ class Review(models.Model):
     has_images = models.BooleanField(_("with pictures"), default=False, editable=False)
     is_anonymous = models.BooleanField(_("anonymous"), default=False)
     is_visible = models.BooleanField(_("visible"), default=True)
+    moderation = models.CharField(
+        _("content check"), max_length=10, choices=Moderation, default=Moderation.PASSED
+    )
+    # By the customer, the follow-up included: since then a check is waited for.
+    written_at = models.DateTimeField(_("written at"), null=True, editable=False)
     created_at = models.DateTimeField(_("created at"))
     follow_up = models.CharField(_("follow-up"), max_length=1000, blank=True)
     follow_up_images = models.JSONField(_("pictures of the follow-up"), default=list, blank=True)
@@ -40,13 +52,28 @@ class Review(models.Model):
     class Meta:
         verbose_name = _("review")
         verbose_name_plural = _("reviews")
-        indexes = [models.Index(fields=["product", "is_visible", "id"], name="review_product")]
+        indexes = [
+            models.Index(fields=["product", "is_visible", "id"], name="review_product"),
+            models.Index(fields=["moderation", "written_at"], name="review_moderation"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(rating__gte=1, rating__lte=5), name="review_rating"),
         ]
 
     def __str__(self) -> str:
         return self.reference
+
+
+class PictureCheck(models.Model):
+    """A picture that WeChat was asked about; the verdict comes later, under the trace id."""
+
+    trace_id = ExactCharField(primary_key=True, max_length=64)
+    review = models.ForeignKey(Review, models.CASCADE, related_name="picture_checks")
+    picture = ExactCharField(max_length=22)
+    verdict = models.CharField(max_length=10, blank=True)
+
+    def __str__(self) -> str:
+        return self.trace_id
 
 
 class ReviewSummary(models.Model):

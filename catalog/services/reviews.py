@@ -1,14 +1,15 @@
 """What customers say of products, and what staff answer."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models import Review, ReviewSummary
+from catalog.models import Moderation, Review
+from catalog.services.moderation import ask_for_check, must_be_checked
 from catalog.services.products import topic
+from catalog.services.review_counts import count_review, set_visibility
 from miniback.core import read_cache
 from miniback.core.errors import Conflict
 from miniback.core.models import UploadPurpose
@@ -35,9 +36,11 @@ def write_review(
 ) -> Review:
     """Keep what a customer says of a bought line; ``reference`` names the line and is unique.
 
-    ``images`` are ids of his uploads. Raises NotFound (an upload that is not his).
+    ``images`` are ids of his uploads. Where a content check is to be had, it is shown after that.
+    Raises NotFound (an upload that is not his).
     """
     refuse_foreign_uploads(images, user_id=user.pk, purpose=UploadPurpose.REVIEW)
+    now, is_checked = timezone.now(), must_be_checked(user.pk)
     review = Review.objects.create(
         user=user,
         product_id=product_id,
@@ -48,9 +51,15 @@ def write_review(
         images=list(images),
         has_images=bool(images),
         is_anonymous=is_anonymous,
-        created_at=timezone.now(),
+        is_visible=not is_checked,
+        moderation=Moderation.WAITING if is_checked else Moderation.PASSED,
+        created_at=now,
+        written_at=now,
     )
-    _count(review, 1)
+    if is_checked:
+        ask_for_check(review)
+    else:
+        count_review(review, 1)
     return review
 
 
@@ -58,12 +67,18 @@ def write_review(
 def follow_up_review(review: Review, *, text: str, images: Sequence[str]) -> Review:
     """Add what the customer found later, once. Raises AlreadyFollowedUp, NotFound (an upload)."""
     refuse_foreign_uploads(images, user_id=review.user_id, purpose=UploadPurpose.REVIEW)
+    now = timezone.now()
     open_still = Review.objects.filter(pk=review.pk, followed_up_at=None)
     written = open_still.update(
-        follow_up=text, follow_up_images=list(images), followed_up_at=timezone.now()
+        follow_up=text, follow_up_images=list(images), followed_up_at=now, written_at=now
     )
     if not written:
         raise AlreadyFollowedUp
+    if review.moderation != Moderation.REFUSED and must_be_checked(review.user_id):
+        set_visibility([review.pk], is_visible=False)
+        Review.objects.filter(pk=review.pk).update(moderation=Moderation.WAITING)
+        review.refresh_from_db()
+        ask_for_check(review)
     read_cache.forget_on_commit(topic(review.product_id))
     review.refresh_from_db()
     return review
@@ -76,24 +91,3 @@ def reply_to_review(review: Review, reply: str) -> Review:
     review.save(update_fields=["reply", "replied_at"])
     read_cache.forget_on_commit(topic(review.product_id))
     return review
-
-
-@atomic
-def set_visibility(review_ids: Collection[int], *, is_visible: bool) -> int:
-    """Show or hide reviews, and count them so; return how many were not so already."""
-    changed = 0
-    for review in Review.objects.filter(pk__in=review_ids).order_by("product_id", "pk"):
-        other = Review.objects.filter(pk=review.pk, is_visible=not is_visible)
-        if other.update(is_visible=is_visible):
-            _count(review, 1 if is_visible else -1)
-            changed += 1
-    return changed
-
-
-def _count(review: Review, by: int) -> None:
-    ReviewSummary.objects.get_or_create(product_id=review.product_id)
-    stars = f"stars_{review.rating}"
-    ReviewSummary.objects.filter(product_id=review.product_id).update(
-        **{stars: F(stars) + by, "with_images": F("with_images") + by * int(review.has_images)}
-    )
-    read_cache.forget_on_commit(topic(review.product_id))

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from miniback.core.models import JobLease, OutboxMessage, Upload
+from miniback.core.models import JobLease, OutboxMessage, PlatformCertificate, Upload
 from miniback.core.money import format_yuan
 
 
@@ -45,6 +45,12 @@ class OutboxMessageAdmin(FactsOnly, admin.ModelAdmin):
     search_fields = ["event_key"]
     ordering = ["-id"]
     show_full_result_count = False
+
+
+@admin.register(PlatformCertificate)
+class PlatformCertificateAdmin(FactsOnly, admin.ModelAdmin):
+    list_display = ["serial", "begins_at", "ends_at"]
+    ordering = ["-begins_at"]
 
 
 @admin.register(JobLease)

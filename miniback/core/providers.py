@@ -15,6 +15,7 @@ from miniback.platforms.contract import LoginProvider, PaymentProvider
 from miniback.platforms.douyin import DouyinClient
 from miniback.platforms.errors import Misconfigured
 from miniback.platforms.wechat import WeChatClient
+from miniback.platforms.wechat_crypto import MessagePush
 from miniback.platforms.wechatpay import WeChatPayClient
 
 
@@ -47,6 +48,15 @@ def douyin() -> DouyinClient:
         app_id=settings.DOUYIN_APP_ID,
         secret=settings.DOUYIN_APP_SECRET,
         base_url=settings.DOUYIN_BASE_URL,
+    )
+
+
+def wechat_push() -> MessagePush:
+    """Raises Misconfigured."""
+    return MessagePush(
+        token=settings.WECHAT_PUSH_TOKEN,
+        aes_key=settings.WECHAT_PUSH_AES_KEY,
+        app_id=settings.WECHAT_APP_ID,
     )
 
 

@@ -163,16 +163,21 @@ def _send(notification: Notification) -> None:
     """One try."""
     answers = [_post(notification) for _copy in range(notification.copies)]
     tried = notification.attempts + 1
-    notification.attempts, notification.spoil, notification.copies = tried, "", 1
-    notification.answers = [*notification.answers, *(status for status, _is_taken in answers)]
-    notification.due_at = None
+    delivered_at = due_at = None
     schedule = SCHEDULES[notification.platform]
     if any(is_taken for _status, is_taken in answers):
-        notification.delivered_at = now()
+        delivered_at = now()
     elif tried <= len(schedule):
-        wait = schedule[tried - 1] / settings.NOTICE_SPEED
-        notification.due_at = now() + timedelta(seconds=wait)
-    notification.save()
+        due_at = now() + timedelta(seconds=schedule[tried - 1] / settings.NOTICE_SPEED)
+    # Not save(): the books may have been emptied meanwhile, and it would come back.
+    Notification.objects.filter(pk=notification.pk).update(
+        attempts=tried,
+        spoil="",
+        copies=1,
+        answers=[*notification.answers, *(status for status, _is_taken in answers)],
+        delivered_at=delivered_at,
+        due_at=due_at,
+    )
     close_old_connections()
 
 

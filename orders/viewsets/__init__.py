@@ -1,6 +1,6 @@
 """The API of the deal."""
 
-from orders.viewsets.callbacks import AlipayCallback, WeChatPayCallback
+from orders.viewsets.callbacks import AlipayCallback, WeChatPayCallback, WeChatPushCallback
 from orders.viewsets.cart import CartLineViewSet, CartViewSet
 from orders.viewsets.coupons import CouponViewSet
 from orders.viewsets.orders import OrderViewSet
@@ -16,4 +16,5 @@ __all__ = [
     "PaymentViewSet",
     "RefundViewSet",
     "WeChatPayCallback",
+    "WeChatPushCallback",
 ]

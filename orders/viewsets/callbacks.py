@@ -10,9 +10,11 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from miniback.core.errors import PayloadTooLarge
-from miniback.platforms.errors import Misconfigured, NoticeRejected
+from miniback.core.providers import wechat_push as push
+from miniback.platforms.errors import Misconfigured, NoticeRejected, PlatformError
 from orders.models import Channel
 from orders.services import notices
+from orders.services.wechat_events import receive_event
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,32 @@ class WeChatPayCallback(NoticeCallback):
 
     def refuse(self, status: int, code: str) -> HttpResponse:
         return JsonResponse({"code": "FAIL", "message": code}, status=status)
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+class WeChatPushCallback(View):
+    """Message push: the console's check of the address, and events. (PLATFORMS A9)"""
+
+    http_method_names = ["get", "post"]
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return HttpResponse(push().check(request.GET), content_type="text/plain")
+        except PlatformError as error:
+            return HttpResponse(error.code, status=401, content_type="text/plain")
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdigit() or int(length) > MAX_NOTICE_BYTES:
+            return HttpResponse(PayloadTooLarge.code, status=413, content_type="text/plain")
+        try:
+            receive_event(push().read(request.GET, request.body))
+        except NoticeRejected as error:
+            return HttpResponse(error.code, status=401, content_type="text/plain")
+        except (Misconfigured, DatabaseError):
+            logger.exception("an event could not be taken")
+            return HttpResponse("NOT_READY", status=503, content_type="text/plain")
+        return HttpResponse("success", content_type="text/plain")
 
 
 class AlipayCallback(NoticeCallback):
