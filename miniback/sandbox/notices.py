@@ -53,6 +53,8 @@ ON_THE_WAY = {
 Outgoing = tuple[str, bytes, dict[str, str]]
 
 _wake = threading.Event()
+_landed = threading.Condition()
+_on_their_way: set[str] = set()
 
 
 def notify(
@@ -143,11 +145,28 @@ def _send_for_ever(settle: Callable[[], None]) -> None:
             try:
                 settle()
                 for notification in _claim():
-                    pool.submit(_send, notification)
+                    with _landed:
+                        _on_their_way.add(notification.pk)
+                    pool.submit(_fly, notification)
             except Exception:
                 # Such as a database that is being reset.
                 logger.exception("a round of notices failed")
             close_old_connections()
+
+
+def _fly(notification: Notification) -> None:
+    try:
+        _send(notification)
+    finally:
+        with _landed:
+            _on_their_way.discard(notification.pk)
+            _landed.notify_all()
+
+
+def wait_until_landed() -> None:
+    """Until no notice is between the sandbox and a shop, or its answer is not waited for any more."""
+    with _landed:
+        _landed.wait_for(lambda: not _on_their_way, ANSWER_SECONDS + 1)
 
 
 def _claim() -> list[Notification]:

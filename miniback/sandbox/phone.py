@@ -267,15 +267,16 @@ def rotate_certificate(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"serial": certificates.rotate().serial})
 
 
-@transaction.atomic
 def reset(request: HttpRequest) -> HttpResponse:
-    """POST /reset/: empty books. Keys stay."""
-    for table in (
-        models.Notification, models.Refund, models.Prepay, models.Shipping, models.PhoneCode,
-        models.Consent, models.Message, models.Trade, models.LoginCode,
-        models.StableToken, models.BillFile, models.Person, models.Fault, models.Clock,
-    ):  # fmt: skip
-        table.objects.all().delete()
+    """POST /reset/: empty books, and nothing on its way any more. Keys stay."""
+    with transaction.atomic():
+        for table in (
+            models.Notification, models.Refund, models.Prepay, models.Shipping, models.PhoneCode,
+            models.Consent, models.Message, models.Trade, models.LoginCode,
+            models.StableToken, models.BillFile, models.Person, models.Fault, models.Clock,
+        ):  # fmt: skip
+            table.objects.all().delete()
+    notices.wait_until_landed()
     return JsonResponse({"reset": True})
 
 
