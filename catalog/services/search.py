@@ -26,8 +26,8 @@ from catalog.words import (
 from miniback.core.transactions import atomic
 
 INSERT_ROWS = "INSERT INTO catalog_searchtoken (token, product_id, weight) VALUES (%s, %s, %s)"
-# Counting goes no further: beyond it a token is common, whatever its number.
 RELEVANCE = "-relevance"
+# Counting goes no further: from there on a token is common, whatever its number.
 COMMON = 1000
 # Orders in which a common word's products lie about everywhere: the list is read and sifted. By price
 # they lie together, perhaps at the far end.
