@@ -17,7 +17,7 @@ from miniback.core.errors import (
 )
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.contract import Login
-from miniback.platforms.errors import CustomerBlocked, LoginAgain, PlatformError
+from miniback.platforms.errors import CustomerBlocked, LoginAgain, PlatformError, TryAgain
 from miniback.platforms.wechat import read_phone
 from miniback.platforms.wechat_crypto import decrypt_user_data
 
@@ -170,7 +170,11 @@ def _read_phone(identity: Identity, proof: dict[str, str]) -> str:
         case Platform.WECHAT, {"encrypted_data": data, "iv": iv}:
             app_id = identity.app_id
             found = decrypt_user_data(data, iv, session_key=identity.session_key, app_id=app_id)
-            return read_phone(found, app_id=app_id)
+            try:
+                return read_phone(found, app_id=app_id)
+            except TryAgain as error:
+                # The client sent something else that was sealed, such as a profile.
+                raise PhoneCodeInvalid from error
         case Platform.ALIPAY, {"response": response, "sign": sign}:
             return providers.alipay().phone_number(response, sign)
     raise PhoneCodeInvalid(_("This session's platform gives its phone number another way."))

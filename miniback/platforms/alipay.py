@@ -127,6 +127,8 @@ class AlipayClient:
         text = response if is_plain else f'"{response}"'
         if not self._is_signed(text.encode(), sign):
             raise LoginAgain("BAD_SIGNATURE")
+        if not is_plain and not self._aes_key:
+            raise Misconfigured("NO_AES_KEY")
         try:
             content = json.loads(response if is_plain else self._decrypt(response))
             code, phone = content["code"], content.get("mobile")

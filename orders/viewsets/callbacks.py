@@ -1,6 +1,7 @@
 """What the platforms call, in their own formats."""
 
 import logging
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from django.db import DatabaseError
@@ -24,7 +25,7 @@ MALFORMED = {"BAD_RESOURCE", "BAD_FORM", "FIELD_TWICE"}
 
 
 @method_decorator(csrf_exempt, name="dispatch")
-class NoticeCallback(View):
+class NoticeCallback(View, ABC):
     """Not a view of the API: no cookie, no token, no parser stands before the raw body."""
 
     http_method_names = ["post"]
@@ -44,11 +45,13 @@ class NoticeCallback(View):
             return self.refuse(503, "NOT_READY")
         return self.accept()
 
+    @abstractmethod
     def accept(self) -> HttpResponse:
-        raise NotImplementedError
+        """What tells the platform that it may forget the notice."""
 
+    @abstractmethod
     def refuse(self, status: int, code: str) -> HttpResponse:
-        raise NotImplementedError
+        """What lets it come again."""
 
 
 class WeChatPayCallback(NoticeCallback):

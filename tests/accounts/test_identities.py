@@ -1,9 +1,13 @@
 """One person at several platforms, and the phone that a platform vouches for."""
 
+import base64
+import json
 from functools import partial
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
 
 from accounts.models import Identity, User
 from tests.conftest import Api
@@ -122,6 +126,27 @@ def test_a_phone_by_the_older_way(sandbox: SandboxProcess) -> None:
     # Another login replaces the session key, and what was sealed before cannot be opened.
     log_in(sandbox, "wechat")
     assert bound(api, **sealed) == (400, "phone_code_invalid")
+
+
+def test_sealed_data_without_a_phone(sandbox: SandboxProcess) -> None:
+    """Such as what wx.getUserInfo gives: the client's mistake, and nobody's outage."""
+    api = log_in(sandbox, "wechat")
+    content = {"nickName": "Band", "watermark": {"appid": sandbox.env["WECHAT_APP_ID"]}}
+    plain = json.dumps(content).encode()
+    padder = PKCS7(128).padder()
+    key, iv = base64.b64decode(Identity.objects.get().session_key), b"i" * 16
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+    sealed = encryptor.update(padder.update(plain) + padder.finalize()) + encryptor.finalize()
+    proof = {"encrypted_data": base64.b64encode(sealed), "iv": base64.b64encode(iv)}
+    sent = {name: value.decode() for name, value in proof.items()}
+    assert bound(api, **sent) == (400, "phone_code_invalid")
+
+
+def test_a_shop_without_the_key_for_alipays_phones(sandbox: SandboxProcess, settings: Any) -> None:
+    api = log_in(sandbox, "alipay")
+    given = sandbox.post("/phone/alipay/phone-number/", phone="13900001111").json()
+    settings.ALIPAY_AES_KEY = ""
+    assert bound(api, **given) == (503, "platform_unavailable")
 
 
 def test_a_phone_by_alipay(sandbox: SandboxProcess) -> None:
