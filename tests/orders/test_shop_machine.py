@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -41,6 +40,7 @@ from tests.factories import (
     make_sku,
     make_staff,
 )
+from tests.orders.conftest import due_now
 from tests.orders.shop_model import LIMIT, Article, Coupon, ShopModel
 from tests.sandbox_process import SandboxProcess
 
@@ -211,7 +211,7 @@ class ShopMachine(RuleBasedStateMachine):
         self.model.settle()
         for _pass in range(100):
             deliver_outbox()
-            Refund.objects.exclude(due_at=None).update(due_at=timezone.now())
+            due_now(Refund)
             send_due_refunds()
             if not Refund.objects.filter(status__in=["approved", "processing", "failed"]).exists():
                 break

@@ -23,6 +23,7 @@ from miniback.jobs import JOBS
 from orders.models import Notice, Order, Payment, Refund
 from orders.services.audit import audit
 from tests.factories import make_claim, make_product, make_sku
+from tests.orders.conftest import due_now
 from tests.races.conftest import Buyer, in_turns
 from tests.races.crowd import OpenShop, assert_stock_adds_up, buyers, report
 from tests.sandbox_process import ROOT, SandboxProcess, until
@@ -54,7 +55,7 @@ def leases_end() -> None:
     """Whoever was killed held something; its time is over."""
     models: list[type[Model]] = [JobLease, Refund, Payment, Notice, OutboxMessage]
     for model in models:
-        model._default_manager.exclude(due_at=None).update(due_at=timezone.now())
+        due_now(model)
 
 
 def run_jobs() -> None:

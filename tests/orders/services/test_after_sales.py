@@ -16,9 +16,9 @@ from orders.services.fulfillment import RefundOpen, ship_order
 from orders.services.refunds import send_due_refunds
 from orders.status import OrderStatus, RefundKind, RefundStatus
 from tests.factories import make_staff
-from tests.orders.conftest import Deal
+from tests.orders.conftest import Deal, due_now
 from tests.orders.services.test_audit import run
-from tests.orders.services.test_payment import due_now, settle_refunds
+from tests.orders.services.test_payment import settle_refunds
 from tests.threads import together
 
 pytestmark = pytest.mark.django_db(transaction=True)

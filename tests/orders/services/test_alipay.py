@@ -20,8 +20,8 @@ from orders.status import OrderStatus
 from tests.alipay_notices import form, signed
 from tests.conftest import Api
 from tests.factories import make_access, make_address, make_sku
-from tests.orders.conftest import Deal, place
-from tests.orders.services.test_payment import due_now, settle_refunds
+from tests.orders.conftest import Deal, due_now, place
+from tests.orders.services.test_payment import settle_refunds
 from tests.sandbox_process import SandboxProcess, until
 
 pytestmark = pytest.mark.django_db(transaction=True)

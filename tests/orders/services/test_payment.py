@@ -16,15 +16,11 @@ from orders.services.settlement import check_due_payments
 from orders.status import OrderStatus, PaymentStatus, RefundStatus
 from tests.conftest import Api
 from tests.factories import make_sku
-from tests.orders.conftest import Deal, place
+from tests.orders.conftest import Deal, due_now, place
 from tests.platforms.test_wechatpay import make_client
 from tests.sandbox_process import SandboxProcess, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def due_now(model: Any) -> None:
-    model.objects.exclude(due_at=None).update(due_at=timezone.now())
 
 
 def ask(api: Api, number: str) -> Any:

@@ -23,9 +23,9 @@ from orders.services.settlement import check_due_payments
 from orders.status import Actor
 from tests.conftest import Api
 from tests.factories import make_sku
-from tests.orders.conftest import Deal, place
+from tests.orders.conftest import Deal, due_now, place
 from tests.orders.services.test_alipay import log_in
-from tests.orders.services.test_payment import due_now, settle_refunds
+from tests.orders.services.test_payment import settle_refunds
 from tests.sandbox_process import SandboxProcess, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
