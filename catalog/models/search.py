@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.models.product import Product
 from catalog.words import MAX_TOKEN
-from miniback.core.fields import ExactCharField
+from miniback.core.fields import ExactCharField, FenField
 
 MAX_FACET = 100
 
@@ -13,20 +13,22 @@ MAX_FACET = 100
 class SearchToken(models.Model):
     """A word, a pair of Chinese characters or a single one that stands in a product's text.
 
-    Rows exist for products on sale only. ``weight`` is the order of relevance, so that the first
-    page of a common word is read from the index and no row more.
+    Rows exist for products on sale only. ``weight`` is the order of relevance and ``price_fen`` the
+    product's price, so that the first page of a common word is read from an index and no row more.
     """
 
     pk = models.CompositePrimaryKey("token", "product_id")
     token = ExactCharField(max_length=MAX_TOKEN)
     product = models.ForeignKey(Product, models.CASCADE, related_name="search_tokens")
     weight = models.SmallIntegerField()
+    price_fen = FenField()
 
     class Meta:
         verbose_name = _("search token")
         verbose_name_plural = _("search tokens")
         indexes = [
             models.Index(fields=["token", "weight", "product"], name="searchtoken_relevance"),
+            models.Index(fields=["token", "price_fen", "product"], name="searchtoken_price"),
         ]
 
     def __str__(self) -> str:

@@ -187,8 +187,8 @@ class _Draft:
                 self._write_sku(there.get(columns["code"]) or Sku(product=product), dict(columns))
         if is_new:
             self._write_pictures(product)
-        refresh_product(product.pk)
-        index_products([product.pk])
+        if not refresh_product(product.pk):
+            index_products([product.pk])
         return "made" if is_new else "updated"
 
     def _write_product(self, product: Product) -> None:

@@ -39,15 +39,21 @@ def refresh_availability(product_ids: Iterable[int]) -> None:
 
 
 @atomic
-def refresh_product(product_id: int) -> None:
-    """Write a product's lowest price and availability from its active SKUs, after one was changed."""
+def refresh_product(product_id: int) -> bool:
+    """Write a product's lowest price and availability from its active SKUs, after one was changed.
+
+    A new price goes to the search index, too; return whether there was one.
+    """
     active = Sku.objects.filter(product_id=product_id, is_active=True)
     lowest = active.aggregate(price=Min("price_fen"), market=Min("market_price_fen"))
-    Product.objects.filter(id=product_id).update(
-        price_fen=lowest["price"] or 0, market_price_fen=lowest["market"]
-    )
+    price, product = lowest["price"] or 0, Product.objects.filter(id=product_id)
+    product.update(market_price_fen=lowest["market"])
+    has_new_price = bool(product.exclude(price_fen=price).update(price_fen=price))
+    if has_new_price:
+        index_products([product_id])
     refresh_availability([product_id])
     read_cache.forget_on_commit()
+    return has_new_price
 
 
 class TooManySkus(Refused):

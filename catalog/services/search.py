@@ -25,7 +25,8 @@ from catalog.words import (
 )
 from miniback.core.transactions import atomic
 
-INSERT_ROWS = "INSERT INTO catalog_searchtoken (token, product_id, weight) VALUES (%s, %s, %s)"
+INSERT_ROWS = """
+    INSERT INTO catalog_searchtoken (token, product_id, weight, price_fen) VALUES (%s, %s, %s, %s)"""
 RELEVANCE = "-relevance"
 # Counting goes no further: from there on a token is common, whatever its number.
 COMMON = 1000
@@ -49,9 +50,11 @@ class SearchEngine(Protocol):
     def matching(
         self, products: "QuerySet[Product]", text: str, *, ordering: str = RELEVANCE
     ) -> "QuerySet[Product]":
-        """Narrow ``products`` to those on sale that match, annotated with ``relevance``, high first.
+        """Narrow ``products`` to those on sale that match.
 
-        They will be read by ``ordering``; if that is not ``-relevance``, it may be any number.
+        Annotated with ``relevance``, high first, and ``found_price_fen``, which is ``price_fen``
+        from where the engine reads it most cheaply. They will be read by ``ordering``; if that is
+        not ``-relevance``, relevance may be any number.
         """
 
 
@@ -73,7 +76,7 @@ class BigramEngine:
             SearchText(product_id=one.product_id, text=one.text) for one in documents
         )
         rows = [
-            (token, one.product_id, weight)
+            (token, one.product_id, weight, one.price_fen)
             for one in documents
             for token, weight in sorted(one.weights.items())
         ]
@@ -103,7 +106,7 @@ class BigramEngine:
                 is_common = is_sure and counts[ordered[0]] == COMMON
                 leads = not (is_common and ordering in WALKED)
                 return _narrow(products, ordered, terms, leads=leads)
-        return products.annotate(relevance=F("id")).none()
+        return products.annotate(relevance=F("id"), found_price_fen=F("price_fen")).none()
 
 
 Tokens = Collection[str]
@@ -135,9 +138,11 @@ def _narrow(
     if leads:
         leading, *tokens = tokens
         found = products.filter(search_tokens__token=leading)
-        found = found.annotate(relevance=F("search_tokens__weight"))
+        found = found.annotate(
+            relevance=F("search_tokens__weight"), found_price_fen=F("search_tokens__price_fen")
+        )
     else:
-        found = products.annotate(relevance=F("id"))
+        found = products.annotate(relevance=F("id"), found_price_fen=F("price_fen"))
     for number, token in enumerate(tokens):
         # A value and not EXISTS, of which MariaDB makes a join that it begins at the wrong end.
         has_it = SearchToken.objects.filter(product_id=OuterRef("pk"), token=token)
@@ -163,7 +168,7 @@ class _Document:
     """A product's words, each with the weight of the best place it stands in."""
 
     def __init__(self, product: Product, codes: Iterable[str], options: Iterable[str]) -> None:
-        self.product_id = product.pk
+        self.product_id, self.price_fen = product.pk, product.price_fen
         name = normalise(product.name)
         kinds = [product.category.name, product.brand.name if product.brand else "", *product.tags]
         places = [

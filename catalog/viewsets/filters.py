@@ -126,6 +126,13 @@ def filter_products(wanted: Mapping[str, Any]) -> Any:
     return shape.build(products, *numbers)
 
 
+def reading_order(wanted: Mapping[str, Any]) -> str:
+    """The column that a validated ProductQuery is read by: a search's price is the index's own."""
+    ordering: str = wanted["ordering"]
+    is_search = bool(wanted["search"].strip())
+    return ordering.replace("price_fen", "found_price_fen") if is_search else ordering
+
+
 def on_sale(shape: Shape) -> QuerySet[Product]:
     if shape.leads or not hides():
         return Product.objects.on_sale()

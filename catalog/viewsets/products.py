@@ -33,7 +33,7 @@ from catalog.serializers.window import (
 from catalog.services.facets import facets_of
 from catalog.services.home import suggest_instead
 from catalog.services.products import topic
-from catalog.viewsets.filters import CardPagination, filter_products
+from catalog.viewsets.filters import CardPagination, filter_products, reading_order
 from catalog.viewsets.window import ShopWindowViewSet
 from miniback.core.errors import NotFound
 from miniback.core.pagination import KeysetPagination
@@ -84,7 +84,7 @@ class ProductViewSet(ShopWindowViewSet):
         subtitle and attributes; nobody needs to put spaces between Chinese words.
         """
         wanted = parse(ProductQuery, request.query_params)
-        self.wanted, self.ordering = wanted, wanted["ordering"]
+        self.wanted, self.ordering = wanted, reading_order(wanted)
         page: list[Any] = self.paginate_queryset(Product.objects.all()) or []
         answer = self.get_paginated_response([product_card(row) for row in page])
         if "cursor" not in request.query_params:

@@ -8,9 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from catalog import words
-from catalog.models import Brand, Product, ProductStatus, SearchToken
+from catalog.models import Brand, Product, ProductStatus, SearchToken, Sku
 from catalog.seed import seed_products
-from catalog.services.products import announce_new_name, reindex_named, set_status
+from catalog.services.products import announce_new_name, refresh_product, reindex_named, set_status
 from catalog.services.search import engine, index_products
 from miniback.core.models import OutboxMessage
 from tests.conftest import Api
@@ -181,6 +181,26 @@ def test_the_index_can_be_made_again(capsys: Any) -> None:
     call_command("index_products")
     assert found("龙井") == ["龙井"]
     assert "1 products" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["绿茶", "绿茶 新品"])
+def test_a_new_price_moves_a_product_among_what_is_found(anonymous: Api, text: str) -> None:
+    category = make_category()
+    for name in ("绿茶甲", "绿茶乙", "绿茶丙"):
+        product = make_product(name=name, category=category, tags=["新品"])
+        make_sku(product=product, price_fen=1000)
+
+    def by_price() -> list[tuple[str, int]]:
+        rows = anonymous.get(f"products/?search={text}&ordering=price_fen").json()["results"]
+        return [(row["name"], row["price_fen"]) for row in rows]
+
+    sku = Sku.objects.get(product__name="绿茶丙")
+    for price in (500, 2000):
+        Sku.objects.filter(pk=sku.pk).update(price_fen=price)
+        refresh_product(sku.product_id)
+        others = [("绿茶甲", 1000), ("绿茶乙", 1000)]
+        mine = [("绿茶丙", price)]
+        assert by_price() == (mine + others if price < 1000 else others + mine)
 
 
 def test_a_search_has_pages_and_other_orders(anonymous: Api) -> None:
