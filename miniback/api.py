@@ -20,6 +20,7 @@ from orders.viewsets import (
     CartLineViewSet,
     CartViewSet,
     CouponViewSet,
+    MessageViewSet,
     OrderViewSet,
     PaymentViewSet,
     RefundViewSet,
@@ -46,6 +47,7 @@ router.register("coupons", CouponViewSet, "coupon")
 router.register("orders", OrderViewSet, "order")
 router.register("payments", PaymentViewSet, "payment")
 router.register("refunds", RefundViewSet, "refund")
+router.register_singleton("messages", MessageViewSet, "message")
 
 _WINDOW = tuple(
     f"/api/v1/{prefix}"

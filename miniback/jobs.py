@@ -11,6 +11,7 @@ from miniback.core.leases import Job
 from miniback.core.providers import refresh_certificates
 from orders.services.cancellation import close_unpaid_orders, remind_unpaid_orders
 from orders.services.fulfillment import confirm_old_shipments
+from orders.services.messages import SEND_MESSAGE, send_message
 from orders.services.notices import process_due_notices
 from orders.services.reconciliation import reconcile_due_days
 from orders.services.refunds import send_due_refunds
@@ -21,6 +22,7 @@ OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {
     CLOSE_PAYMENT: close_payment_by_number,
     CHECK_REVIEW: check_review,
     REINDEX: reindex_named,
+    SEND_MESSAGE: send_message,
     UPLOAD_SHIPPING: upload_shipping,
 }
 

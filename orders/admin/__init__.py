@@ -1,5 +1,5 @@
 """The back office of the deal. Importing the modules registers their pages."""
 
-from orders.admin import coupons, money, orders
+from orders.admin import coupons, messages, money, orders
 
-__all__ = ["coupons", "money", "orders"]
+__all__ = ["coupons", "messages", "money", "orders"]

@@ -4,6 +4,7 @@ from orders.models.bill import Bill, BillDifference, DifferenceKind, DifferenceS
 from orders.models.books import Account, LedgerEntry, LedgerTransaction
 from orders.models.cart import MAX_CART_LINES, CartLine
 from orders.models.coupon import ClaimedCoupon, Coupon, CouponKind, CouponScope, CouponSource
+from orders.models.message import MessageConsent, MessageKind, MessageTemplate
 from orders.models.order import Order, OrderEvent, OrderEventKind, OrderLine, new_number
 from orders.models.payment import Channel, Notice, NoticeOutcome, Payment, Refund, RefundLine
 from orders.models.shipment import Carrier, Shipment, ShipmentLine
@@ -25,6 +26,9 @@ __all__ = [
     "DifferenceStatus",
     "LedgerEntry",
     "LedgerTransaction",
+    "MessageConsent",
+    "MessageKind",
+    "MessageTemplate",
     "Notice",
     "NoticeOutcome",
     "Order",

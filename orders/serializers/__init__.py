@@ -15,6 +15,7 @@ from orders.serializers.coupons import (
     QuotedCouponSerializer,
     RedeemInput,
 )
+from orders.serializers.messages import ConsentsInput, MessageTemplateSerializer
 from orders.serializers.orders import (
     CancelInput,
     LinesInput,
@@ -57,6 +58,8 @@ __all__ = [
     "CartSerializer",
     "ClaimedCouponSerializer",
     "CouponSerializer",
+    "ConsentsInput",
+    "MessageTemplateSerializer",
     "MyCouponsQuery",
     "QuotedCouponSerializer",
     "RedeemInput",

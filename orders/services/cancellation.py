@@ -9,10 +9,11 @@ from django.utils import timezone
 from catalog.services.stock import give_back_stock
 from miniback.core.transactions import atomic
 from miniback.platforms.errors import PlatformError, TryAgain
-from orders.models import Order, OrderEventKind, Payment
+from orders.models import MessageKind, Order, OrderEventKind, Payment
 from orders.services.books import post_free_sale_undone
 from orders.services.coupons import give_back_coupon
 from orders.services.life import OrderStatusConflict, move_order, note_event
+from orders.services.messages import tell_customer
 from orders.services.settlement import Mismatch, close_open_payments, close_payment
 from orders.status import Actor, OrderStatus
 
@@ -85,7 +86,7 @@ def close_unpaid_orders() -> None:
 
 
 def remind_unpaid_orders() -> None:
-    """Write, once an order, that its time to pay ends soon: what a message to the customer hangs on."""
+    """Write, once an order, that its time to pay ends soon, and tell the customer."""
     now = timezone.now()
     soon = Order.objects.filter(
         status=OrderStatus.PENDING_PAYMENT,
@@ -103,3 +104,4 @@ def _remind(order: Order, now: datetime) -> None:
     )
     if waiting.update(reminded_at=now):
         note_event(order, OrderEventKind.REMINDER, actor=Actor.JOB, now=now, note="")
+        tell_customer(order, MessageKind.CLOSING_SOON)

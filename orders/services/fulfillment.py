@@ -13,6 +13,7 @@ from miniback.core.errors import Conflict, NotFound
 from miniback.core.transactions import atomic
 from orders.models import (
     Carrier,
+    MessageKind,
     Order,
     OrderEventKind,
     OrderLine,
@@ -21,6 +22,7 @@ from orders.models import (
     ShipmentLine,
 )
 from orders.services.life import OrderStatusConflict, move_order, note_event
+from orders.services.messages import tell_customer
 from orders.services.shipping import tell_shipped
 from orders.status import Actor, OrderStatus, RefundStatus, may_move
 
@@ -72,6 +74,7 @@ def ship_order(
         for line_id, count in sorted(quantities.items())
     )
     tell_shipped(order)
+    tell_customer(order, MessageKind.SHIPPED, shipment=shipment)
     return shipment
 
 

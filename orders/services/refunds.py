@@ -10,11 +10,12 @@ from miniback.core.providers import payment_provider
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.contract import PlatformRefund
 from miniback.platforms.errors import NoSuchTrade, PlatformError
-from orders.models import Order, Payment, Refund
+from orders.models import MessageKind, Order, Payment, Refund
 from orders.services.books import post_refund
 from orders.services.channels import notify_url
 from orders.services.coupons import give_back_coupon
 from orders.services.life import move_order
+from orders.services.messages import tell_customer
 from orders.status import Actor, OrderStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ def record_refund(answer: PlatformRefund) -> Refund | None:
         )
         if first_time:
             post_refund(refund, now=now)
+            tell_customer(order, MessageKind.REFUNDED, refund=refund)
             _cancel_if_all_is_back(order, now)
     elif answer.status == "PROCESSING":
         unsettled.update(

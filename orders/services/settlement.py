@@ -15,9 +15,10 @@ from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.contract import Trade, TradeState
 from miniback.platforms.errors import NoSuchTrade, PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
-from orders.models import Order, Payment
+from orders.models import MessageKind, Order, Payment
 from orders.services.books import post_payment, post_sale
 from orders.services.life import move_order
+from orders.services.messages import tell_customer
 from orders.services.refunds import refund_payment
 from orders.status import Actor, OrderStatus, PaymentStatus
 
@@ -126,6 +127,7 @@ def _apply_payment(payment_id: int, order_id: int, trade: Trade) -> None:
         move_order(order, OrderStatus.PAID, actor=Actor.PLATFORM, now=now, paid_at=now)
         post_sale(order, now=now)
         _count_sales(order)
+        tell_customer(order, MessageKind.PAID)
     else:
         logger.warning("payment %s came too late or twice; it is refunded", payment.number)
         refund_payment(payment, reason="订单已关闭或重复支付，自动退款", now=now)

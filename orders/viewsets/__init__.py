@@ -3,6 +3,7 @@
 from orders.viewsets.callbacks import AlipayCallback, WeChatPayCallback, WeChatPushCallback
 from orders.viewsets.cart import CartLineViewSet, CartViewSet
 from orders.viewsets.coupons import CouponViewSet
+from orders.viewsets.messages import MessageViewSet
 from orders.viewsets.orders import OrderViewSet
 from orders.viewsets.payments import PaymentViewSet
 from orders.viewsets.refunds import RefundViewSet
@@ -12,6 +13,7 @@ __all__ = [
     "CartLineViewSet",
     "CartViewSet",
     "CouponViewSet",
+    "MessageViewSet",
     "OrderViewSet",
     "PaymentViewSet",
     "RefundViewSet",
