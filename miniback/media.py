@@ -13,7 +13,8 @@ from miniback.core.models import Upload
 from miniback.core.pictures import has_sizes
 from orders.models import OrderLine, Refund
 
-FOLDERS = ("pictures", "catalog", "uploads")
+# What is in "shares" no row names: it is made again when it is asked for.
+FOLDERS = ("pictures", "catalog", "uploads", "shares")
 
 
 class Unused(NamedTuple):

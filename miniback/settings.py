@@ -362,6 +362,10 @@ CDN_SECONDS = number("CDN_SECONDS", 0)
 # Opens /metrics to a scraper that sends it as a bearer token; empty: there is no such page.
 METRICS_TOKEN = text("METRICS_TOKEN", "")
 
+# Chinese letters for posters (TrueType or OpenType). Debian: fonts-noto-cjk. Without: no posters.
+NOTO_SANS = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
+POSTER_FONT_FILE = text("POSTER_FONT_FILE", str(NOTO_SANS) if NOTO_SANS.exists() else "")
+
 # Finds products by text: a class with the methods of catalog.services.search.SearchEngine.
 SEARCH_ENGINE = text("SEARCH_ENGINE", "catalog.services.search.BigramEngine")
 
@@ -375,6 +379,8 @@ WECHAT_CONTENT_CHECK = flag("WECHAT_CONTENT_CHECK", True)
 # 消息推送: JSON, secure mode.
 WECHAT_PUSH_TOKEN = text("WECHAT_PUSH_TOKEN", "")
 WECHAT_PUSH_AES_KEY = text("WECHAT_PUSH_AES_KEY", "")
+# Where a product's mini-program code leads; the page gets the scene "id=<product>".
+WECHAT_PRODUCT_PAGE = text("WECHAT_PRODUCT_PAGE", "pages/product/product")
 WECHAT_BASE_URL = url("WECHAT_BASE_URL", "https://api.weixin.qq.com")
 
 # The merchant (WeChat Pay: 账户中心 > API安全), public-key mode.

@@ -20,9 +20,9 @@ from tests.sandbox_process import ROOT
 
 PUBLIC = {
     "auth/login/", "auth/refresh/", "categories/", "brands/", "products/", "products/{id}/",
-    "brands/{id}/", "home/", "products/{id}/reviews/", "products/{id}/related/", "search/hot/",
-    "search/suggestions/", "schema/", "docs/", "redoc/", "callbacks/wechatpay/",
-    "callbacks/alipay/", "callbacks/wechat/",
+    "brands/{id}/", "home/", "products/{id}/reviews/", "products/{id}/related/",
+    "products/{id}/share-code/", "search/hot/", "search/suggestions/",
+    "schema/", "docs/", "redoc/", "callbacks/wechatpay/", "callbacks/alipay/", "callbacks/wechat/",
 }  # fmt: skip
 OPERATIONS = {
     "POST auth/login/", "POST auth/refresh/", "POST auth/logout/", "GET me/", "PUT me/",
@@ -39,6 +39,7 @@ OPERATIONS = {
     "GET messages/templates/", "POST messages/consents/", "GET coupons/mine/",
     "POST coupons/{id}/claim/", "POST coupons/redeem/",
     "GET home/", "GET brands/{id}/", "GET products/{id}/reviews/", "GET products/{id}/related/",
+    "GET products/{id}/share-code/",
     "GET search/hot/", "GET search/suggestions/", "GET search/history/", "POST search/history/",
     "DELETE search/history/", "GET favourites/", "PUT favourites/{product}/",
     "DELETE favourites/{product}/", "GET footprints/", "POST footprints/", "DELETE footprints/",

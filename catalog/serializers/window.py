@@ -160,6 +160,13 @@ def review_summary(summary: ReviewSummary) -> dict[str, Any]:
     }
 
 
+class ShareSerializer(serializers.Serializer):
+    code_url = serializers.URLField(help_text="The mini-program code of the product's page.")
+    poster_url = serializers.URLField(
+        allow_null=True, help_text="With picture, price and name; null where the shop has no font."
+    )
+
+
 def product_review(review: Review, urls: dict[str, str]) -> dict[str, Any]:
     """A review as everybody may see it; ``urls`` maps upload ids to URLs. Reads user and SKU."""
     author, avatar = _("a customer"), ""

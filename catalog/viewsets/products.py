@@ -27,15 +27,17 @@ from catalog.serializers.window import (
     STAR_GROUPS,
     ReviewPageSerializer,
     ReviewQuery,
+    ShareSerializer,
     product_review,
     review_summary,
 )
 from catalog.services.facets import facets_of
 from catalog.services.home import suggest_instead
 from catalog.services.products import topic
+from catalog.services.sharing import share_product
 from catalog.viewsets.filters import CardPagination, filter_products, reading_order
 from catalog.viewsets.window import ShopWindowViewSet
-from miniback.core.errors import NotFound
+from miniback.core.errors import NotFound, PlatformUnavailable, Throttled
 from miniback.core.pagination import KeysetPagination
 from miniback.core.queries import CompiledValues
 from miniback.core.schema import describe, path_id
@@ -140,6 +142,20 @@ class ProductViewSet(ShopWindowViewSet):
         summary = ReviewSummary.objects.filter(product=int(pk)).first() or ReviewSummary()
         answer.data["summary"] = review_summary(summary)
         return answer
+
+    @describe(
+        "Read how to share a product",
+        answers={200: ShareSerializer},
+        errors=[NotFound, Throttled, PlatformUnavailable],
+        parameters=[path_id()],
+        public=True,
+    )
+    @action(methods=["get"], detail=True, url_path="share-code")
+    def share_code(self, request: Request, pk: str) -> Response:
+        """Pictures that are made when they are first asked for, and never change."""
+        share = share_product(int(pk))
+        self.topic = topic(int(pk))
+        return Response(share._asdict())
 
     @describe(
         "List what goes with a product",
