@@ -139,7 +139,9 @@ def _narrow(
         leading, *tokens = tokens
         found = products.filter(search_tokens__token=leading)
         found = found.annotate(
-            relevance=F("search_tokens__weight"), found_price_fen=F("search_tokens__price_fen")
+            relevance=F("search_tokens__weight"),
+            found_price_fen=F("search_tokens__price_fen"),
+            tie_id=F("search_tokens__product_id"),
         )
     else:
         found = products.annotate(relevance=F("id"), found_price_fen=F("price_fen"))

@@ -100,13 +100,18 @@ def encode(value: Any, row_id: Any) -> str:
 def page(
     queryset: QuerySet[Any], ordering: str, key: tuple[Any, Any] | None, count: int
 ) -> QuerySet[Any]:
-    """``queryset`` in this order, ties by id in the same direction, after ``key`` (value, id)."""
+    """``queryset`` in this order, ties by id in the same direction, after ``key`` (value, id).
+
+    Where the order is that of another table's index, the queryset annotates that table's copy of
+    the id as ``tie_id``: SQLite does not see that both are the same, and would sort.
+    """
     column, backwards = ordering.removeprefix("-"), ordering.startswith("-")
-    than, by_id = ("lt", "-id") if backwards else ("gt", "id")
+    tie = "tie_id" if "tie_id" in queryset.query.annotations else "id"
+    than, by_id = ("lt", f"-{tie}") if backwards else ("gt", tie)
     queryset = queryset.order_by(*dict.fromkeys([ordering, by_id]))
     if key is not None:
         value, row_id = key
-        after = Q(**{f"id__{than}": row_id})
+        after = Q(**{f"{tie}__{than}": row_id})
         if column != "id":
             further = Q(**{f"{column}__{than}": value}) | (Q(**{column: value}) & after)
             # The first half says nothing new, but is what all three databases begin to read at.
