@@ -2,6 +2,8 @@
 
 import functools
 import re
+import socket
+import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +12,7 @@ from django.db.models import F
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 
 from miniback.sandbox.models import Fault
+from miniback.sandbox.signing import platform_headers
 
 View = Callable[..., HttpResponse]
 
@@ -43,14 +46,16 @@ TARGETS = {
     "alipay.bill",
     "douyin.login",
 }
+# A platform's calls, and everything.
+TARGETS |= {f"{target.partition('.')[0]}.*" for target in TARGETS} | {"*"}
 # Faults of an answer. The first group stands in for processing, the second comes after it.
 INSTEAD = {
-    "timeout_before", "http_500", "http_429", "errcode", "not_enough", "error_response",
+    "timeout_before", "reset", "http_500", "http_429", "errcode", "not_enough", "error_response",
     "bill_creating",
 }  # fmt: skip
 AFTERWARDS = {
-    "timeout_after", "http_500_after", "html", "empty", "cut_off", "unsigned", "redirect",
-    "wrong_signature", "code_20000",
+    "timeout_after", "reset_after", "http_500_after", "html", "empty", "cut_off", "unsigned",
+    "redirect", "wrong_signature", "tampered", "stale_timestamp", "unknown_serial", "code_20000",
 }  # fmt: skip
 # Faults of an operation, which the operation itself asks for.
 OF_NOTICES = {
@@ -62,6 +67,7 @@ OF_OPERATIONS = {
     "notice_first", "abnormal", "fund_change_n", "row_missing", "row_differs", "row_added", "wrong_hash",
     "risky",
 }  # fmt: skip
+ALWAYS = 1_000_000_000
 ALL = INSTEAD | AFTERWARDS | OF_NOTICES | OF_OPERATIONS
 
 # Longer than any client should wait.
@@ -70,7 +76,9 @@ HOLD_SECONDS = 8.0
 
 def take(target: str, kinds: set[str]) -> Fault | None:
     """Use up one occasion of the oldest fault of ``target`` that is one of ``kinds``."""
-    for fault in Fault.objects.filter(target=target, fault__in=kinds, times__gt=0).order_by("id"):
+    targets = [target, f"{target.partition('.')[0]}.*", "*"]
+    waiting = Fault.objects.filter(target__in=targets, fault__in=kinds, times__gt=0)
+    for fault in waiting.order_by("id"):
         if Fault.objects.filter(pk=fault.pk, times__gt=0).update(times=F("times") - 1):
             return fault
     return None
@@ -83,10 +91,10 @@ def faulty(target: str) -> Callable[[View], View]:
         @functools.wraps(view)
         def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if fault := take(target, INSTEAD):
-                return _instead(fault)
+                return _instead(fault, request, target)
             response = view(request, *args, **kwargs)
             if fault := take(target, AFTERWARDS):
-                return _afterwards(fault, request, response)
+                return _afterwards(fault, request, response, target)
             return response
 
         return wrapper
@@ -94,20 +102,22 @@ def faulty(target: str) -> Callable[[View], View]:
     return decorate
 
 
-def _instead(fault: Fault) -> HttpResponse:
+def _instead(fault: Fault, request: HttpRequest, target: str) -> HttpResponse:
     match fault.fault:
+        case "reset":
+            return _hang_up(request)
         case "timeout_before":
             time.sleep(fault.options.get("seconds", HOLD_SECONDS))
             return HttpResponse(status=504)
         case "http_429":
             body = {"code": "FREQUENCY_LIMITED", "message": "slow down"}
             return JsonResponse(body, status=429)
-        case "bill_creating" if fault.target.startswith("alipay"):
+        case "bill_creating" if target.startswith("alipay"):
             return _alipay_error("40004", "isp.bill_not_ready")
         case "bill_creating":
             body = {"code": "STATEMENT_CREATING", "message": "come back later"}
             return JsonResponse(body, status=400)
-        case "not_enough" if fault.target.startswith("alipay"):
+        case "not_enough" if target.startswith("alipay"):
             return _alipay_error("40004", "ACQ.SELLER_BALANCE_NOT_ENOUGH")
         case "error_response":
             return _alipay_error("40002", fault.options.get("sub_code", "isv.invalid-parameter"))
@@ -121,9 +131,13 @@ def _instead(fault: Fault) -> HttpResponse:
             return JsonResponse({"code": "SYSTEM_ERROR", "message": "try again"}, status=500)
 
 
-def _afterwards(fault: Fault, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def _afterwards(
+    fault: Fault, request: HttpRequest, response: HttpResponse, target: str
+) -> HttpResponse:
     signature = "Wechatpay-Signature"
     match fault.fault:
+        case "reset_after":
+            return _hang_up(request)
         case "timeout_after":
             time.sleep(fault.options.get("seconds", HOLD_SECONDS))
         case "http_500_after":
@@ -136,7 +150,16 @@ def _afterwards(fault: Fault, request: HttpRequest, response: HttpResponse) -> H
             return HttpResponseRedirect("/ledger/")
         case "code_20000":
             return _alipay_error("20000", "isp.unknow-error")
-        case "unsigned" | "wrong_signature" if fault.target.startswith("alipay"):
+        case "tampered":
+            # Still JSON, and no longer what was signed.
+            response.content = re.sub(rb'": ?"', b'":  "', response.content, count=1)
+            response["Content-Length"] = str(len(response.content))
+        case "stale_timestamp" if signature in response:
+            old = int(time.time()) - fault.options.get("seconds", 10 * 24 * 3600)
+            _sign_again(response, timestamp=old)
+        case "unknown_serial" if signature in response:
+            response["Wechatpay-Serial"] = "PUB_KEY_ID_0100000000000000000000000000"
+        case "unsigned" | "wrong_signature" if target.startswith("alipay"):
             sign = b"" if fault.fault == "unsigned" else b',"sign":"AAAA"'
             response.content = re.sub(rb',"sign":"[^"]*"', sign, response.content)
         case "unsigned":
@@ -151,6 +174,21 @@ def _afterwards(fault: Fault, request: HttpRequest, response: HttpResponse) -> H
             # The server hangs up after this answer, as a broken line does.
             request.META["sandbox.connection"].close_connection = True
     return response
+
+
+def _hang_up(request: HttpRequest) -> HttpResponse:
+    """End the connection as a broken line does: what is answered does not get out any more."""
+    line: socket.socket = request.META["sandbox.connection"].connection
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    line.shutdown(socket.SHUT_RDWR)
+    return HttpResponse()
+
+
+def _sign_again(response: HttpResponse, *, timestamp: int) -> None:
+    serial = response["Wechatpay-Serial"]
+    headers = platform_headers(response.content, timestamp=timestamp, serial=serial)
+    for name, value in headers.items():
+        response[name] = value
 
 
 def _alipay_error(code: str, sub_code: str) -> HttpResponse:

@@ -246,6 +246,7 @@ def manage_faults(request: HttpRequest) -> HttpResponse:
         body = given(request)
         target, fault = body.pop("target", None), body.pop("fault", None)
         times = body.pop("times", 1)
+        times = faults.ALWAYS if times == "always" else times
         if target not in faults.TARGETS or fault not in faults.ALL or not isinstance(times, int):
             return refuse(f"targets: {sorted(faults.TARGETS)}; faults: {sorted(faults.ALL)}")
         models.Fault.objects.create(target=target, fault=fault, times=times, options=body)
