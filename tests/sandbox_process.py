@@ -68,6 +68,9 @@ class SandboxProcess:
         answer = self.post("/faults/", target=target, fault=fault, times=times, **options)
         assert answer.ok, answer.text
 
+    def end_faults(self) -> None:
+        self.http.delete(f"{self.url}/faults/", timeout=30)
+
     def advance(self, seconds: float) -> None:
         self.post("/clock/", advance_seconds=seconds)
 

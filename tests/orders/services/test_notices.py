@@ -1,10 +1,16 @@
 """Notices as anyone on the internet could post them (RELIABILITY P1-P14)."""
 
+import base64
+import socketserver
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import time_machine
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from django.db import connection
 
 from orders.models import Notice, Payment
@@ -84,19 +90,66 @@ def test_a_body_that_was_changed(deal: Deal, genuine: bytes) -> None:
     untouched(deal)
 
 
+@pytest.fixture
+def calls(settings: Any) -> Iterator[list[Any]]:
+    """Whoever calls a platform now arrives here."""
+    arrived: list[Any] = []
+    with socketserver.ThreadingTCPServer(
+        ("127.0.0.1", 0), lambda line, *_more: arrived.append(line)
+    ) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        settings.WECHATPAY_BASE_URL = settings.WECHAT_BASE_URL = settings.ALIPAY_BASE_URL = url
+        yield arrived
+        server.shutdown()
+
+
 @pytest.mark.parametrize(
     "serial", ["", "PUB_KEY_ID_0", "5157F09EFDC096DE15EBE81A47057A7232F1B8E1", "x" * 10_000, None]
 )
 def test_serials_cause_no_call(
-    deal: Deal, genuine: bytes, serial: str | None, monkeypatch: Any
+    deal: Deal, genuine: bytes, serial: str | None, calls: list[Any]
 ) -> None:
     """P11: an unauthenticated caller makes us call nobody."""
-    calls: list[Any] = []
-    monkeypatch.setattr("requests.Session.request", lambda *a, **k: calls.append(a))
     sent = headers(deal.sandbox, genuine, **{"Wechatpay-Serial": serial})
     assert post(deal, genuine, sent) == 401
     assert calls == []
     untouched(deal)
+
+
+@pytest.mark.parametrize(
+    "kind", ["10 days old", "foreign", "unknown serial", "bit flipped", "probe"]
+)
+@pytest.mark.parametrize("certificates", [False, True])
+def test_what_anybody_can_post_calls_nobody_and_leaves_nothing(
+    deal: Deal, genuine: bytes, calls: list[Any], settings: Any, kind: str, certificates: bool
+) -> None:
+    """P8-P12, in public-key mode and while a merchant is switched."""
+    settings.WECHATPAY_CERTIFICATES = certificates
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    good, body = headers(deal.sandbox, genuine), genuine
+    match kind:
+        case "10 days old":
+            good = headers(deal.sandbox, genuine, timestamp=int(time.time()) - 10 * 24 * 3600)
+        case "foreign":
+            text = f"{good['Wechatpay-Timestamp']}\n{good['Wechatpay-Nonce']}\n".encode()
+            seal = stranger.sign(text + body + b"\n", padding.PKCS1v15(), hashes.SHA256())
+            good["Wechatpay-Signature"] = base64.b64encode(seal).decode()
+        case "unknown serial":
+            good["Wechatpay-Serial"] = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
+        case "bit flipped":
+            body = body[:100] + bytes([body[100] ^ 1]) + body[101:]
+        case "probe":
+            good["Wechatpay-Signature"] = "WECHATPAY/SIGNTEST/abc"
+    assert post(deal, body, good) == 401
+    assert calls == []
+    untouched(deal)
+
+
+def test_the_line_would_hear_a_call(deal: Deal, calls: list[Any]) -> None:
+    """The control of the test above."""
+    assert deal.check().status_code == 503
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize(
