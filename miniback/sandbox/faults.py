@@ -33,6 +33,7 @@ TARGETS = {
     "wechatpay.close",
     "wechatpay.refund",
     "wechatpay.refund_query",
+    "wechatpay.abnormal_refund",
     "wechatpay.notice",
     "wechatpay.bill",
     "wechatpay.certificates",

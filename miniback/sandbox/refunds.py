@@ -15,6 +15,7 @@ from miniback.sandbox.keys import keys
 from miniback.sandbox.merchant import (
     PayError,
     is_fen,
+    is_text,
     matches,
     merchant_only,
     need,
@@ -23,6 +24,7 @@ from miniback.sandbox.merchant import (
 )
 from miniback.sandbox.models import Refund, Trade
 from miniback.sandbox.notices import notify
+from miniback.sandbox.signing import unseal
 from miniback.sandbox.wechatpay import find
 
 REFUND_SECONDS = 3.0
@@ -84,6 +86,33 @@ def query_refund(request: HttpRequest, out_refund_no: str) -> HttpResponse:
     known = _find_refund(out_refund_no)
     if known is None:
         raise PayError(404, "RESOURCE_NOT_EXISTS", "no such refund")
+    return JsonResponse(_describe_refund(known, "status"))
+
+
+@faulty("wechatpay.abnormal_refund")
+@merchant_only("POST")
+def redirect_refund(request: HttpRequest, refund_id: str) -> HttpResponse:
+    """POST /v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund."""
+    given = read_object(
+        request.body, {"out_refund_no", "type", "bank_type", "bank_account", "real_name"}
+    )
+    known = Refund.objects.filter(refund_id=refund_id).first()
+    if known is None or known.out_refund_no != given.get("out_refund_no"):
+        raise PayError(404, "RESOURCE_NOT_EXISTS", "no such refund")
+    if known.status != "ABNORMAL":
+        raise PayError(400, "INVALID_REQUEST", "the refund is not abnormal")
+    need(given.get("type") in {"USER_BANK_CARD", "MERCHANT_BANK_CARD"}, "type")
+    if given["type"] == "USER_BANK_CARD":
+        serial = request.headers.get("Wechatpay-Serial", "")
+        need(matches(given.get("bank_type"), r"[A-Z]{2,16}_(DEBIT|CREDIT)"), "bank_type")
+        account, name = (
+            unseal(given.get(field), serial) for field in ("bank_account", "real_name")
+        )
+        need(matches(account, r"[0-9]{12,22}"), "bank_account")
+        need(is_text(name, 50), "real_name")
+    known.status, known.outcome = "PROCESSING", "SUCCESS"
+    known.settles_at = now() + timedelta(seconds=REFUND_SECONDS / settings.NOTICE_SPEED)
+    known.save(update_fields=["status", "outcome", "settles_at"])
     return JsonResponse(_describe_refund(known, "status"))
 
 

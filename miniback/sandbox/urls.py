@@ -39,6 +39,7 @@ urlpatterns = [
     path(f"{TRADES}/out-trade-no/<str:out_trade_no>/close", wechatpay.close),
     path(REFUNDS, refunds.refund),
     path(f"{REFUNDS}/<str:out_refund_no>", refunds.query_refund),
+    path(f"{REFUNDS}/<str:refund_id>/apply-abnormal-refund", refunds.redirect_refund),
     path("v3/bill/tradebill", bills.tradebill),
     path("v3/billdownload/file", bills.download),
     # openapi.alipay.com

@@ -76,7 +76,7 @@ class DeskMixin:
         about: Any = {"instance": row} if issubclass(action.form, forms.ModelForm) else {}
         if "row" in inspect.signature(action.form.__init__).parameters:
             about["row"] = row
-        form = action.form(request.POST or None, **about)
+        form = action.form(request.POST if request.method == "POST" else None, **about)
         if request.method == "POST" and form.is_valid():
             try:
                 # A row of its own: a model form has already written on the other.

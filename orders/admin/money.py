@@ -24,7 +24,7 @@ from orders.models import (
     Refund,
     RefundLine,
 )
-from orders.services import reconciliation, refund_decisions
+from orders.services import reconciliation, refund_decisions, refunds
 from orders.status import RefundStatus
 
 
@@ -73,6 +73,27 @@ class ReceiveForm(forms.Form):
     )
 
 
+class RedirectForm(forms.Form):
+    """An empty card number sends the money to the shop's own account."""
+
+    bank_type = forms.RegexField(
+        label=_("bank"), regex=r"^[A-Z]{2,16}_(DEBIT|CREDIT)$", required=False,
+        help_text=_("WeChat Pay's code of the customer's bank, such as ICBC_DEBIT"),
+    )  # fmt: skip
+    account = forms.RegexField(
+        label=_("card number"), regex=r"^[0-9]{12,22}$", required=False,
+        help_text=_("Empty: the money goes to the shop's account, and you pay the customer yourself."),
+    )  # fmt: skip
+    holder = forms.CharField(label=_("card holder"), max_length=50, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        filled = [bool(given.get(name)) for name in ("bank_type", "account", "holder")]
+        if any(filled) and not all(filled):
+            raise forms.ValidationError(_("A card needs bank, number and holder."))
+        return given
+
+
 ASKED, RETURNING = {RefundStatus.REQUESTED}, {RefundStatus.RETURNING}
 
 
@@ -98,6 +119,13 @@ class RefundAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
         ),
         DeskAction(
             "reject", _("Reject"), RejectForm, refund_decisions.reject_refund, ASKED | RETURNING
+        ),
+        DeskAction(
+            "redirect",
+            _("Send another way"),
+            RedirectForm,
+            refunds.redirect_refund,
+            {RefundStatus.FAILED},
         ),
     )
     inlines = [RefundLineInline]

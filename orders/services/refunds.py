@@ -2,15 +2,21 @@
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
+from miniback.core import providers
+from miniback.core.errors import Conflict, PlatformUnavailable
 from miniback.core.providers import payment_provider
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.contract import PlatformRefund
-from miniback.platforms.errors import NoSuchTrade, PlatformError
-from orders.models import MessageKind, Order, Payment, Refund
+from miniback.platforms.errors import Misconfigured, NoSuchTrade, PlatformError
+from miniback.platforms.errors import Refused as PlatformRefused
+from miniback.platforms.wechatpay import BankCard
+from orders.models import Channel, MessageKind, Order, Payment, Refund
 from orders.services.books import post_refund
 from orders.services.channels import notify_url
 from orders.services.coupons import give_back_coupon
@@ -22,6 +28,17 @@ logger = logging.getLogger(__name__)
 
 SEND_LEASE = timedelta(seconds=30)
 UNSETTLED = [RefundStatus.APPROVED, RefundStatus.PROCESSING, RefundStatus.FAILED]
+ABNORMAL = "ABNORMAL"
+
+
+class NotAbnormal(Conflict):
+    code = "refund_not_abnormal"
+    detail = _("Only what WeChat Pay could not give back (ABNORMAL) is sent another way.")
+
+
+class RedirectRefused(Conflict):
+    code = "refund_redirect_refused"
+    detail = _("WeChat Pay refused.")
 
 
 def refund_payment(payment: Payment, *, reason: str, now: datetime) -> Refund:
@@ -75,6 +92,35 @@ def _ask_platform(refund: Refund) -> PlatformRefund:
     )
 
 
+def redirect_refund(
+    refund: Refund, *, user: Any, bank_type: str = "", account: str = "", holder: str = ""
+) -> Refund:
+    """Send money that WeChat Pay could not give back (ABNORMAL: the card is gone) another way.
+
+    To a card of the customer, of which nothing is kept; without one to the shop's own account, from
+    where staff pay him by hand. Calls the platform. Raises NotAbnormal, RedirectRefused,
+    PlatformUnavailable.
+    """
+    assert_no_transaction()
+    fresh = Refund.objects.select_related("payment").get(pk=refund.pk)
+    is_abnormal = fresh.status == RefundStatus.FAILED and fresh.last_error == ABNORMAL
+    if fresh.payment.channel != Channel.WECHAT or not is_abnormal:
+        raise NotAbnormal
+    card = BankCard(bank_type, account, holder) if account else None
+    try:
+        answer = providers.wechatpay().redirect_refund(fresh.platform_id, fresh.number, card=card)
+    except (PlatformRefused, Misconfigured) as error:
+        # A card that its bank does not know is a wrong parameter.
+        raise RedirectRefused(_("WeChat Pay refused: %(why)s") % {"why": error}) from error
+    except PlatformError as error:
+        logger.warning("refund %s: %s", fresh.number, error)
+        raise PlatformUnavailable(retry_after=5) from error
+    logger.info("refund %s is sent another way by %s", fresh.number, user)
+    record_refund(answer)
+    fresh.refresh_from_db()
+    return fresh
+
+
 @atomic
 def record_refund(answer: PlatformRefund) -> Refund | None:
     """Write how far a refund is, from a verified answer or notice; a repeat changes nothing.
@@ -109,7 +155,7 @@ def record_refund(answer: PlatformRefund) -> Refund | None:
         )
     else:
         # ABNORMAL, CLOSED: the money did not arrive, and our claim on it stays.
-        _note_failure(refund, answer.status)
+        _note_failure(refund, answer.status, platform_id=answer.platform_id)
     return refund
 
 
@@ -134,9 +180,10 @@ def _cancel_if_all_is_back(order: Order, now: datetime) -> None:
     )
 
 
-def _note_failure(refund: Refund, error: str) -> None:
+def _note_failure(refund: Refund, error: str, **columns: str) -> None:
     Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED).update(
         status=RefundStatus.FAILED,
         last_error=error[:300],
+        **columns,
         due_at=refund.next_try_at(timezone.now()),
     )
