@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from miniback.sandbox import alipay_trades as trades
 from miniback.sandbox import bills
+from miniback.sandbox.alipay_certificates import ALIPAY, APP, ROOT, number
 from miniback.sandbox.alipay_content import (
     BEIJING,
     GOOD,
@@ -52,7 +53,8 @@ def _answer(given: Fields, content: Fields) -> HttpResponse:
     """The signature is over the very characters of the inner object, and stands behind it."""
     inner = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     key = str(given.get("method")).replace(".", "_") + "_response"
-    text = f'{{"{key}":{inner},"sign":"{signed(inner)}"}}'
+    by = f',"alipay_cert_sn":"{number(ALIPAY)}"' if "app_cert_sn" in given else ""
+    text = f'{{"{key}":{inner},"sign":"{signed(inner)}"{by}}}'
     return HttpResponse(text, content_type="text/html;charset=utf-8")
 
 
@@ -61,6 +63,11 @@ def _check_common(given: Fields) -> None:
         raise Failure("isv.invalid-app-id", code="40002")
     if given.get("sign_type") != "RSA2":
         raise Failure("isv.invalid-signature-type", code="40002")
+    if "app_cert_sn" in given or "alipay_root_cert_sn" in given:
+        if given.get("app_cert_sn") != number(APP):
+            raise Failure("isv.app-cert-sn-invalid", code="40002")
+        if given.get("alipay_root_cert_sn") != number(ROOT):
+            raise Failure("isv.alipay-root-cert-sn-invalid", code="40002")
     if not is_signed_by_app(given):
         raise Failure("isv.invalid-signature", code="40002")
     try:

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 
+from miniback.sandbox import alipay_certificates
+
 
 class Keys(NamedTuple):
     app_id: str
@@ -42,6 +44,7 @@ def make(directory: Path, *, url: str, shop_url: str) -> None:
     for owner in (*SHOP_PAIRS, *PLATFORM_PAIRS):
         if not (directory / f"{owner}_public.pem").exists():
             _write_pair(directory, owner)
+    alipay_certificates.make(directory)
     kept = directory / "names.txt"
     names = _new_names() | (_read_names(directory) if kept.exists() else {})
     kept.write_text("".join(f"{name}={value}\n" for name, value in names.items()))

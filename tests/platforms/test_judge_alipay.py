@@ -9,15 +9,20 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from alipay import AliPay
+from alipay import AliPay, DCAliPay
 
 from miniback.core import providers
 from miniback.platforms.alipay import AlipayClient
 from miniback.platforms.contract import TradeState
 from tests.alipay_notices import signed
+from tests.platforms.test_contract import certify
 from tests.sandbox_process import SandboxProcess, until
 
-pytestmark = pytest.mark.judges
+pytestmark = [
+    pytest.mark.judges,
+    # The judge's own way to read certificates.
+    pytest.mark.filterwarnings("ignore:X509:DeprecationWarning"),
+]
 
 
 class Receiver(HTTPServer):
@@ -54,17 +59,33 @@ def receiver() -> Iterator[Receiver]:
     server.server_close()
 
 
-@pytest.fixture
-def judge(sandbox: SandboxProcess, receiver: Receiver, monkeypatch: Any) -> Iterator[AliPay]:
+@pytest.fixture(params=["keys", "certificates"])
+def judge(
+    sandbox: SandboxProcess, receiver: Receiver, monkeypatch: Any, settings: Any, request: Any
+) -> Iterator[AliPay]:
+    """In both modes, and our client in the same."""
     # It writes the machine's local time, and Alipay reads Beijing's.
     monkeypatch.setenv("TZ", "Asia/Shanghai")
     time.tzset()
-    judge = AliPay(
-        appid=sandbox.env["ALIPAY_APP_ID"],
-        app_notify_url=receiver.url,
-        app_private_key_string=(sandbox.directory / "alipay_app_private.pem").read_text(),
-        alipay_public_key_string=(sandbox.directory / "alipay_public.pem").read_text(),
-    )
+
+    def file(name: str) -> str:
+        return (sandbox.directory / name).read_text()
+
+    who = {
+        "appid": sandbox.env["ALIPAY_APP_ID"],
+        "app_notify_url": receiver.url,
+        "app_private_key_string": file("alipay_app_private.pem"),
+    }
+    if request.param == "keys":
+        judge = AliPay(alipay_public_key_string=file("alipay_public.pem"), **who)
+    else:
+        certify(settings, sandbox)
+        judge = DCAliPay(
+            app_public_key_cert_string=file("alipay_app_cert.crt"),
+            alipay_public_key_cert_string=file("alipay_cert.crt"),
+            alipay_root_cert_string=file("alipay_root.crt"),
+            **who,
+        )
     judge._gateway = f"{sandbox.url}/gateway.do"
     sandbox.code(platform="alipay")
     yield judge
