@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Address, Customer, Identity, Session, Staff, by_phone
@@ -39,13 +40,20 @@ class CustomerAdmin(admin.ModelAdmin):
 
     list_display = ["id", "nickname", "masked_phone", "identity_count", "is_active", "date_joined"]
     list_display_links = ["id", "nickname"]
-    list_filter = ["is_active"]
+    list_filter = ["is_active", "is_avatar_shown"]
     search_fields = ["nickname", "identities__openid"]
     search_help_text = _("nickname, openid, a whole phone number or its last four digits")
     ordering = ["-id"]
     show_full_result_count = False
-    fields = ["nickname", "masked_phone", "is_active", "date_joined"]
-    readonly_fields = ["nickname", "masked_phone", "date_joined"]
+    fields = [
+        "nickname",
+        "masked_phone",
+        "avatar_picture",
+        "is_avatar_shown",
+        "is_active",
+        "date_joined",
+    ]
+    readonly_fields = ["nickname", "masked_phone", "avatar_picture", "date_joined"]
     inlines = [IdentityInline, SessionInline, AddressInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
@@ -69,6 +77,12 @@ class CustomerAdmin(admin.ModelAdmin):
     @admin.display(description=_("phone"))
     def masked_phone(self, customer: Customer) -> str:
         return customer.masked_phone
+
+    @admin.display(description=_("avatar"))
+    def avatar_picture(self, customer: Customer) -> str:
+        if customer.avatar is None:
+            return "-"
+        return format_html('<img src="{}" height="96" alt="">', customer.avatar.url)
 
     @admin.display(description=_("identities"))
     def identity_count(self, customer: Customer) -> int:

@@ -36,6 +36,11 @@ class User(AbstractUser):
     avatar = models.ForeignKey(
         Upload, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("avatar")
     )
+    is_avatar_shown = models.BooleanField(
+        _("avatar is shown to others"),
+        default=True,
+        help_text=_("A new one is shown once the platform has looked at it."),
+    )
     phone = EncryptedTextField(_("phone"), blank=True)
     phone_hash = models.CharField(max_length=64, blank=True, db_index=True, editable=False)
     phone_tail_hash = models.CharField(max_length=64, blank=True, db_index=True, editable=False)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from catalog.services.moderation import CHECK_REVIEW, check_review, give_up_waiting
+from accounts.services.profile import CHECK_AVATAR
+from catalog.services.moderation import CHECK_REVIEW, check_avatar, check_review, give_up_waiting
 from catalog.services.products import REINDEX, publish_due_products, reindex_named
 from miniback.core import outbox
 from miniback.core.idempotency import forget_old_keys
@@ -20,6 +21,7 @@ from orders.services.shipping import UPLOAD_SHIPPING, upload_shipping
 
 OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {
     CLOSE_PAYMENT: close_payment_by_number,
+    CHECK_AVATAR: check_avatar,
     CHECK_REVIEW: check_review,
     REINDEX: reindex_named,
     SEND_MESSAGE: send_message,

@@ -2,6 +2,7 @@
 
 import logging
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -178,3 +179,11 @@ def _read_phone(identity: Identity, proof: dict[str, str]) -> str:
         case Platform.ALIPAY, {"response": response, "sign": sign}:
             return providers.alipay().phone_number(response, sign)
     raise PhoneCodeInvalid(_("This session's platform gives its phone number another way."))
+
+
+def checked_identity(user_id: int) -> Identity | None:
+    """By whom WeChat is asked about what a customer publishes; None: it is published unchecked."""
+    if not (settings.WECHAT_CONTENT_CHECK and settings.WECHAT_APP_ID):
+        return None
+    mine = Identity.objects.filter(user=user_id, platform=Platform.WECHAT)
+    return mine.filter(app_id=settings.WECHAT_APP_ID).order_by("-id").first()

@@ -1,13 +1,15 @@
 """A customer's profile and addresses."""
 
 import logging
+import secrets
 from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Address, Identity, Platform, User, phone_hashes
-from miniback.core import providers
+from accounts.services.identities import checked_identity
+from miniback.core import outbox, providers
 from miniback.core.errors import Conflict, NotFound, PlatformUnavailable, Refused
 from miniback.core.models import Upload, UploadPurpose
 from miniback.core.transactions import assert_no_transaction, atomic
@@ -18,6 +20,8 @@ logger = logging.getLogger(__name__)
 MAX_ADDRESSES = 50
 # The scene of a content check: what stands in a profile.
 PROFILE = 1
+# Of an outbox message: {"user": id, "avatar": upload id} wants to be looked at.
+CHECK_AVATAR = "avatar.check"
 
 
 class TooManyAddresses(Conflict):
@@ -52,7 +56,18 @@ def check_nickname(user: User, identity: Identity, nickname: str) -> None:
 
 @atomic
 def change_profile(user: User, *, nickname: str, avatar: str | None) -> User:
-    """Set nickname and avatar (an upload of the user's own, or none). Raises NotFound."""
+    """Set nickname and avatar (an upload of the user's own, or none). Raises NotFound.
+
+    Others see a new avatar when the platform has passed it.
+    """
+    if avatar is not None and avatar != user.avatar_id:
+        user.is_avatar_shown = checked_identity(user.pk) is None
+        if not user.is_avatar_shown:
+            outbox.post(
+                topic=CHECK_AVATAR,
+                event_key=f"{CHECK_AVATAR}:{user.pk}:{secrets.token_hex(8)}",
+                payload={"user": user.pk, "avatar": avatar},
+            )
     if avatar is not None:
         own = Upload.objects.filter(pk=avatar, user=user, purpose=UploadPurpose.AVATAR)
         user.avatar = own.first()
@@ -61,7 +76,7 @@ def change_profile(user: User, *, nickname: str, avatar: str | None) -> User:
     else:
         user.avatar = None
     user.nickname = nickname
-    user.save(update_fields=["nickname", "avatar"])
+    user.save(update_fields=["nickname", "avatar", "is_avatar_shown"])
     return user
 
 

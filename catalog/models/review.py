@@ -65,10 +65,11 @@ class Review(models.Model):
 
 
 class PictureCheck(models.Model):
-    """A picture that WeChat was asked about; the verdict comes later, under the trace id."""
+    """A picture that WeChat was asked about: of a review, or an avatar. The verdict comes later."""
 
     trace_id = ExactCharField(primary_key=True, max_length=64)
-    review = models.ForeignKey(Review, models.CASCADE, related_name="picture_checks")
+    review = models.ForeignKey(Review, models.CASCADE, null=True, related_name="picture_checks")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     picture = ExactCharField(max_length=22)
     verdict = models.CharField(max_length=10, blank=True)
 

@@ -172,7 +172,8 @@ def product_review(review: Review, urls: dict[str, str]) -> dict[str, Any]:
     author, avatar = _("a customer"), ""
     if not review.is_anonymous:
         author = review.user.nickname or author
-        avatar = urls.get(review.user.avatar_id or "", "")
+        if review.user.is_avatar_shown:
+            avatar = urls.get(review.user.avatar_id or "", "")
     return {
         "id": review.pk,
         "author": author,

@@ -8,13 +8,14 @@ are shown at once.
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 
-from accounts.models import Identity, Platform
+from accounts.models import User
+from accounts.services.identities import checked_identity
+from accounts.services.profile import PROFILE
 from catalog.models import Moderation, PictureCheck, Review
 from catalog.services.review_counts import set_visibility
-from miniback.core import outbox, providers
+from miniback.core import outbox, providers, read_cache
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.core.uploads import upload_urls
 from miniback.platforms.errors import Misconfigured, Refused
@@ -27,14 +28,7 @@ PATIENCE = timedelta(minutes=30)
 
 
 def must_be_checked(user_id: int) -> bool:
-    return settings.WECHAT_CONTENT_CHECK and _identity(user_id) is not None
-
-
-def _identity(user_id: int) -> Identity | None:
-    if not settings.WECHAT_APP_ID:
-        return None
-    mine = Identity.objects.filter(user=user_id, platform=Platform.WECHAT)
-    return mine.filter(app_id=settings.WECHAT_APP_ID).order_by("-id").first()
+    return checked_identity(user_id) is not None
 
 
 def ask_for_check(review: Review) -> None:
@@ -48,7 +42,7 @@ def check_review(payload: dict[str, Any]) -> None:
     """Outbox handler of ``review.check``: ``{"review": id}``. Asks about the text, then each picture."""
     assert_no_transaction()
     review = Review.objects.get(pk=payload["review"])
-    identity = _identity(review.user_id)
+    identity = checked_identity(review.user_id)
     if review.moderation != Moderation.WAITING or identity is None:
         return None
     client = providers.wechat()
@@ -81,9 +75,13 @@ def record_picture_verdict(event: dict[str, Any]) -> None:
     if verdict not in OUTCOMES or event.get("errcode"):
         verdict = REVIEW
     check = PictureCheck.objects.filter(trace_id=str(event.get("trace_id"))).first()
-    if check is not None:
-        PictureCheck.objects.filter(pk=check.pk, verdict="").update(verdict=verdict)
+    if check is None:
+        return
+    PictureCheck.objects.filter(pk=check.pk, verdict="").update(verdict=verdict)
+    if check.review is not None:
         decide_by_pictures(check.review)
+    else:
+        show_avatar(check.user_id, check.picture)
 
 
 def decide_by_pictures(review: Review) -> None:
@@ -101,6 +99,36 @@ def _decide(review: Review, moderation: Moderation) -> None:
     waiting = Review.objects.filter(pk=review.pk, moderation=Moderation.WAITING)
     if waiting.update(moderation=moderation) and moderation == Moderation.PASSED:
         set_visibility([review.pk], is_visible=True)
+
+
+def check_avatar(payload: dict[str, Any]) -> None:
+    """Outbox handler of ``avatar.check``: ``{"user": id, "avatar": upload id}``. Asks about it, once.
+
+    One that does not pass stays hidden; staff may show it on the customer's page.
+    """
+    assert_no_transaction()
+    user = User.objects.select_related("avatar").get(pk=payload["user"])
+    identity = checked_identity(user.pk)
+    if user.avatar is None or user.avatar_id != payload["avatar"] or identity is None:
+        return
+    if not PictureCheck.objects.filter(user=user, picture=user.avatar_id).exists():
+        try:
+            trace = providers.wechat().check_picture(
+                user.avatar.url, openid=identity.openid, scene=PROFILE
+            )
+        except (Refused, Misconfigured) as error:
+            raise outbox.Undeliverable(str(error)) from error
+        PictureCheck.objects.create(trace_id=trace, user=user, picture=user.avatar_id)
+    show_avatar(user.pk, user.avatar_id)
+
+
+@atomic
+def show_avatar(user_id: int | None, picture: str) -> None:
+    """If it has passed, and is still the customer's."""
+    passed = PictureCheck.objects.filter(user=user_id, picture=picture, verdict=PASS)
+    mine = User.objects.filter(pk=user_id, avatar=picture, is_avatar_shown=False)
+    if passed.exists() and mine.update(is_avatar_shown=True):
+        read_cache.forget_on_commit()
 
 
 def give_up_waiting() -> None:

@@ -200,3 +200,85 @@ def test_a_nickname_is_looked_at(api: Api, sandbox: SandboxProcess) -> None:
     sandbox.fault("wechat.text_check", "http_500")
     assert rename(api, "小明") == (200, "小明")
     assert User.objects.get().nickname == "小明"
+
+
+# Avatars
+
+
+def avatar(name: str = "face") -> Upload:
+    user = User.objects.get()
+    return Upload.objects.create(user=user, purpose="avatar", file=f"{name}.jpg", width=1, height=1)
+
+
+def wear(api: Api, upload: Upload | None) -> bool:
+    """Put it on; say whether others see it."""
+    answer = api.put("me/", {"nickname": "", "avatar": upload and upload.pk})
+    assert answer.status_code == 200, answer.content
+    return User.objects.get().is_avatar_shown
+
+
+def verdict(suggest: str, **more: Any) -> None:
+    trace = PictureCheck.objects.get().trace_id
+    record_picture_verdict(
+        {"trace_id": trace, "errcode": 0, "result": {"suggest": suggest}, **more}
+    )
+
+
+def author_avatar(api: Api, review: Review) -> str:
+    rows = api.get(f"products/{review.product_id}/reviews/").json()["results"]
+    url: str = rows[0]["author_avatar_url"]
+    return url
+
+
+def test_an_avatar_is_hidden_until_it_has_passed(api: Api) -> None:
+    review = write(api)
+    deliver_outbox()
+    face = avatar()
+    assert not wear(api, face)
+    deliver_outbox()
+    assert author_avatar(api, review) == ""
+    # The customer sees it himself.
+    assert "face" in api.get("me/").json()["avatar_url"]
+    verdict("pass")
+    verdict("pass")
+    assert "face" in author_avatar(api, review)
+    # Off and on again: it was looked at before.
+    wear(api, None)
+    assert not wear(api, face)
+    deliver_outbox()
+    assert User.objects.get().is_avatar_shown
+    assert PictureCheck.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("suggest", "more"), [("risky", {}), ("review", {}), ("pass", {"errcode": -1})]
+)
+def test_an_avatar_that_does_not_pass(api: Api, suggest: str, more: dict[str, int]) -> None:
+    wear(api, avatar())
+    deliver_outbox()
+    verdict(suggest, **more)
+    assert not User.objects.get().is_avatar_shown
+
+
+def test_a_verdict_on_an_avatar_that_was_changed_meanwhile(api: Api) -> None:
+    wear(api, avatar())
+    deliver_outbox()
+    old = PictureCheck.objects.get()
+    wear(api, avatar("other"))
+    record_picture_verdict({"trace_id": old.trace_id, "errcode": 0, "result": {"suggest": "pass"}})
+    assert not User.objects.get().is_avatar_shown
+
+
+def test_an_avatar_nobody_can_check(api: Api, sandbox: SandboxProcess) -> None:
+    sandbox.fault("wechat.media_check", "errcode", errcode=48001)
+    wear(api, avatar())
+    deliver_outbox()
+    message = OutboxMessage.objects.get(topic="avatar.check")
+    assert "48001" in message.last_error
+    assert not User.objects.get().is_avatar_shown
+
+
+def test_a_shop_that_checks_nothing(api: Api, settings: Any) -> None:
+    settings.WECHAT_CONTENT_CHECK = False
+    assert wear(api, avatar())
+    assert not OutboxMessage.objects.exists()
