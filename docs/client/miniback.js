@@ -6,6 +6,9 @@
  *   await shop.login();
  *   const page = await shop.request("GET", "products/", { limit: 20 });
  *
+ * In Alipay: createShop({ wx: fromAlipay(my), platform: "alipay", baseUrl }); in Douyin:
+ * createShop({ wx: tt, platform: "douyin", baseUrl }).
+ *
  * Every function returns a promise. A refusal rejects with a ShopError: match on `code`, show
  * `detail`. Network failures have the code "network".
  */
@@ -25,10 +28,63 @@
     }
   }
 
+  /** What of `wx` this file uses, played by Alipay's `my`. */
+  function fromAlipay(my) {
+    const words = (error) => ({ errMsg: (error && (error.errorMessage || error.errMsg)) || "network" });
+    return {
+      getStorageSync: (key) => my.getStorageSync({ key }).data || "",
+      setStorageSync: (key, data) => my.setStorageSync({ key, data }),
+      removeStorageSync: (key) => my.removeStorageSync({ key }),
+      login: ({ success, fail }) =>
+        my.getAuthCode({ scopes: "auth_base", success: ({ authCode }) => success({ code: authCode }), fail }),
+      request: ({ url, method, data, header, timeout, success, fail }) => {
+        const answered = ({ data: text, status, headers }) => {
+          let body = text;
+          try {
+            body = JSON.parse(text);
+          } catch (error) {
+            body = text;
+          }
+          success({ data: body, statusCode: status, header: headers });
+        };
+        my.request({
+          url,
+          method,
+          // Objects go into the query of a GET; anything else must be text already.
+          data: method === "GET" || data === undefined ? data : JSON.stringify(data),
+          headers: header,
+          timeout,
+          // As "json" an empty answer would be a failure.
+          dataType: "text",
+          success: answered,
+          // An answer of 400 and more counts as a failure there.
+          fail: (error) => (error && error.status ? answered(error) : fail(words(error))),
+        });
+      },
+      uploadFile: ({ url, filePath, name, formData, header, success, fail }) =>
+        my.uploadFile({
+          url, filePath, fileName: name, fileType: "image", formData, header,
+          success: ({ data, statusCode }) => success({ data, statusCode: Number(statusCode) }),
+          fail: (error) => fail(words(error)),
+        }),
+      requestPayment: ({ tradeNO, success, fail }) =>
+        my.tradePay({
+          tradeNO,
+          // 8000 and 6004: nobody knows yet. The shop asks the platform either way.
+          success: ({ resultCode }) =>
+            ["9000", "8000", "6004"].includes(String(resultCode))
+              ? success({ errMsg: "requestPayment:ok" })
+              : fail({ errMsg: "requestPayment:fail " + (String(resultCode) === "6001" ? "cancel" : resultCode) }),
+          fail: (error) => fail(words(error)),
+        }),
+    };
+  }
+
   function createShop({ wx, baseUrl, platform = "wechat", language = "zh-Hans", storageKey = "miniback" }) {
     const base = baseUrl.replace(/\/+$/, "") + "/";
     let tokens = wx.getStorageSync(storageKey) || null;
     let renewing = null;
+    let templates = [];
 
     function keep(fresh) {
       tokens = fresh;
@@ -152,7 +208,7 @@
      * Pay an order and wait until the shop has heard from the platform. Resolves to the payment;
      * rejects when the customer cancels ({errMsg: "requestPayment:fail cancel"}).
      */
-    async function pay(number, channel = "wechat") {
+    async function pay(number, channel = platform) {
       const { payment, params } = await request("POST", `orders/${number}/pay/`, { channel });
       await ask("requestPayment", params);
       // Its success proves nothing: the shop asks the platform.
@@ -168,14 +224,40 @@
       throw new ShopError(0, { code: "payment_unknown", detail: "支付结果确认中，请稍后在订单中查看" });
     }
 
+    /** What the phone button gave: {code}, or {encrypted_data, iv}; in Alipay {response, sign}. */
+    function bindPhone(proof) {
+      return request("PUT", "me/phone/", proof);
+    }
+
+    /** Load what to ask for before the customer taps: after a tap there is no time to. */
+    async function loadMessages() {
+      templates = platform === "wechat" ? await request("GET", "messages/templates/") : [];
+      return templates;
+    }
+
+    /** On a tap: may we tell of these ("paid", "shipped", ...)? Resolves to the kinds agreed to. */
+    async function subscribe(kinds) {
+      const asked = templates.filter((one) => kinds.includes(one.kind)).slice(0, 3);
+      if (!asked.length || !wx.requestSubscribeMessage) return [];
+      const answers = await ask("requestSubscribeMessage", { tmplIds: asked.map((one) => one.template_id) });
+      const agreed = asked.filter((one) => answers[one.template_id] === "accept");
+      if (agreed.length) {
+        await request("POST", "messages/consents/", { template_ids: agreed.map((one) => one.template_id) });
+      }
+      return agreed.map((one) => one.kind);
+    }
+
     function sleep(milliseconds) {
       return new Promise((resolve) => setTimeout(resolve, milliseconds));
     }
 
-    return { login, logout, request, upload, newKey, placeOrder, pay, isLoggedIn: () => Boolean(tokens) };
+    return {
+      login, logout, request, upload, newKey, placeOrder, pay, bindPhone, loadMessages, subscribe,
+      isLoggedIn: () => Boolean(tokens),
+    };
   }
 
-  const exported = { createShop, ShopError };
+  const exported = { createShop, fromAlipay, ShopError };
   if (typeof module !== "undefined" && module.exports) module.exports = exported;
   else root.miniback = exported;
 })(typeof globalThis !== "undefined" ? globalThis : this);

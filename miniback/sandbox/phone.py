@@ -24,7 +24,9 @@ PAGES = {
     "index.html": HERE / "phone",
     "phone.css": HERE / "phone",
     "phone.js": HERE / "phone",
+    "panel.js": HERE / "phone",
     "wx.js": HERE / "phone",
+    "my.js": HERE / "phone",
     "miniback.js": HERE.parent.parent / "docs" / "client",
 }
 PLATFORMS = ("wechat", "alipay", "douyin")
@@ -55,7 +57,13 @@ def page(request: HttpRequest, name: str = "index.html") -> HttpResponse:
 
 def config(request: HttpRequest) -> HttpResponse:
     """GET /phone/config/: what the page must know."""
-    return JsonResponse({"shop_url": settings.SHOP_URL, "app_id": keys().app_id})
+    return JsonResponse(
+        {
+            "shop_url": settings.SHOP_URL,
+            "targets": sorted(faults.TARGETS),
+            "faults": sorted(faults.ALL),
+        }
+    )
 
 
 def people(request: HttpRequest, platform: str) -> HttpResponse:
@@ -195,6 +203,15 @@ def bill(request: HttpRequest) -> HttpResponse:
     return JsonResponse(
         {"amount_fen": trade.amount_fen, "description": trade.request["description"]}
     )
+
+
+def bill_by_alipay(request: HttpRequest) -> HttpResponse:
+    """GET /phone/alipay/bill/?trade_no=: what the payment sheet shows."""
+    trades = models.Trade.objects.filter(platform="alipay")
+    trade = trades.filter(transaction_id=request.GET.get("trade_no", "")).first()
+    if trade is None:
+        raise Http404
+    return JsonResponse({"amount_fen": trade.amount_fen, "description": trade.request["subject"]})
 
 
 def ledger(request: HttpRequest) -> HttpResponse:

@@ -58,6 +58,7 @@ urlpatterns = [
     # the phone
     path("phone/config/", phone.config),
     path("phone/alipay/phone-number/", posting(phone.phone_number_by_alipay)),
+    path("phone/alipay/bill/", phone.bill_by_alipay),
     path("phone/alipay/pay/", posting(phone.pay_by_alipay)),
     path("phone/wechat/phone-number/", posting(phone.phone_number)),
     path("phone/wechat/consents/", posting(phone.consent)),

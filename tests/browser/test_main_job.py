@@ -59,7 +59,7 @@ def browser() -> Iterator[object]:
 class Page:
     """A page whose script errors fail the test, and its pictures."""
 
-    def __init__(self, browser, width: int = 1180, height: int = 920, **more) -> None:
+    def __init__(self, browser, width: int = 1280, height: int = 920, **more) -> None:
         self.context = browser.new_context(
             viewport={"width": width, "height": height}, locale="zh-CN", **more
         )
@@ -99,6 +99,9 @@ def test_phone_pays_admin_ships_phone_confirms(demo: Demo, browser) -> None:
     phone.shoot("phone-confirm")
     page.get_by_role("button", name="提交订单").click()
 
+    page.get_by_role("button", name="允许").wait_for()
+    phone.shoot("phone-subscribe")
+    page.get_by_role("button", name="允许").click()
     page.get_by_label("支付密码").fill("000000")
     page.get_by_role("button", name="确认支付").click()
     page.get_by_text("支付密码错误").wait_for()
@@ -106,6 +109,7 @@ def test_phone_pays_admin_ships_phone_confirms(demo: Demo, browser) -> None:
     page.locator("#sheet .second").click()
     assert order_status(page) == "pending_payment"
     page.get_by_role("button", name="去支付").click()
+    page.get_by_role("button", name="拒绝").click()
     page.get_by_label("支付密码").fill("123456")
     page.get_by_role("button", name="确认支付").click()
     page.locator("[data-status=paid]").wait_for()
@@ -141,6 +145,12 @@ def test_phone_pays_admin_ships_phone_confirms(demo: Demo, browser) -> None:
     page.get_by_role("button", name="确认收货").click()
     page.locator("[data-status=completed]").wait_for()
     phone.shoot("phone-completed")
+    # What WeChat sent the customer, and what it knows of the parcel.
+    page.get_by_text("收到的订阅消息").click()
+    page.get_by_text("demo-template-shipped", exact=False).wait_for()
+    page.get_by_text("微信里的订单与包裹").click()
+    page.locator("#panel").get_by_text("SF1234567890").wait_for()
+    phone.shoot("phone-panel")
     assert phone.errors == []
     assert desk.errors == []
     ledger = requests.get(f"{demo.phone}/ledger/", timeout=10).json()
@@ -201,6 +211,50 @@ def test_phone_claims_a_coupon(demo: Demo, browser) -> None:
     count = offers.count()
     offers.first.click()
     until(lambda: page.get_by_role("button", name="领取").count() == count - 1)
+    assert phone.errors == []
+
+
+def test_phone_pays_by_alipay(demo: Demo, browser) -> None:
+    """The same mini program by `my` instead of `wx`; on the way a query fails, and it is told again."""
+    phone = Page(browser)
+    page = phone.page
+    page.goto(demo.phone)
+    page.locator(".product").first.wait_for()
+    page.select_option("#platform", "alipay")
+    page.locator("[data-tab=me]").click()
+    page.get_by_role("button", name="绑定手机号").click()
+    page.get_by_text("138****8000").wait_for()
+    page.get_by_text("捣乱").click()
+    page.select_option("[name=target]", "alipay.query")
+    page.select_option("[name=fault]", "http_500")
+    page.get_by_role("button", name="注入故障").click()
+    page.get_by_text("故障", exact=True).first.click()
+    page.get_by_text("还有 1 次").wait_for()
+    phone.shoot("phone-alipay-me")
+
+    page.locator("[data-tab=home]").click()
+    page.locator(".product").nth(2).click()
+    page.get_by_role("button", name="立即购买").click()
+    page.get_by_role("button", name="添加收货地址").click()
+    page.get_by_role("button", name="保存").click()
+    page.get_by_role("button", name="提交订单").click()
+    page.get_by_text("支付宝支付 · 沙箱").wait_for()
+    phone.shoot("phone-alipay-pay")
+    page.get_by_role("button", name="确认支付").click()
+    page.locator("[data-status=paid]").wait_for()
+    page.locator("#panel").get_by_text("TRADE_SUCCESS").first.wait_for()
+    page.locator("#panel").get_by_role("button", name="重发").first.click()
+    assert phone.errors == []
+
+
+def test_phone_logs_in_by_douyin(demo: Demo, browser) -> None:
+    phone = Page(browser)
+    page = phone.page
+    page.goto(demo.phone)
+    page.locator(".product").first.wait_for()
+    page.select_option("#platform", "douyin")
+    page.locator("[data-tab=me]").click()
+    page.get_by_text("抖音用户").wait_for()
     assert phone.errors == []
 
 

@@ -15,9 +15,11 @@
   const REASONS = {
     not_yet_valid: "未到生效时间", out_of_scope: "不适用于这些商品", below_threshold: "未达到满额", no_freight: "没有运费可免",
   };
-  const PEOPLE = "phone:person";
+  const PLATFORMS = { wechat: "微信", alipay: "支付宝", douyin: "抖音" };
+  const PEOPLE = "phone:person:";
 
   const config = await (await fetch("/phone/config/")).json();
+  let platform = "wechat";
   let shop = null;
   let history = [];
   let timer = null;
@@ -340,13 +342,16 @@
   }
 
   async function payOrder(number) {
+    if (platform === "douyin") return toast("抖音支付不在这个沙箱里，请换微信或支付宝");
     try {
+      await shop.subscribe(["paid", "shipped", "refunded"]);
       await shop.pay(number);
       toast("支付成功");
     } catch (error) {
       if (!error.errMsg) throw error;
       toast("已取消支付");
     }
+    return undefined;
   }
 
   async function me() {
@@ -354,14 +359,26 @@
     const profile = await shop.request("GET", "me/");
     const name = el("input", { name: "nickname", value: profile.nickname, maxlength: 32, placeholder: "起个名字" });
     $("screen").append(
-      el("div", { class: "banner" }, el("div", { class: "state" }, profile.nickname || "微信用户"), el("p", { class: "soft" }, "顾客编号 " + profile.id)),
+      el("div", { class: "banner" }, el("div", { class: "state" }, profile.nickname || PLATFORMS[platform] + "用户"),
+        el("p", { class: "soft" }, `顾客编号 ${profile.id} · ${profile.phone || "未绑定手机号"}`)),
       el("form", { class: "card fields", onsubmit: guarded(async () => {
         await shop.request("PUT", "me/", { nickname: name.value, avatar: null });
         toast("已保存");
         await show(me);
       }) }, el("label", {}, "昵称", name), el("button", { class: "primary" }, "保存")),
-      el("div", { class: "card" }, button("second wide", "添加收货地址", () => open(addressForm))),
+      el("div", { class: "card stack" },
+        platform !== "douyin" && button("second wide", "绑定手机号", bindPhone),
+        button("second wide", "添加收货地址", () => open(addressForm))),
       ...await coupons());
+  }
+
+  /** What the platform's phone button gives goes to the shop. */
+  async function bindPhone() {
+    const body = JSON.stringify({ openid: $("person").value, phone: "13800138000" });
+    const given = await (await fetch(`/phone/${platform}/phone-number/`, { method: "POST", body })).json();
+    await shop.bindPhone(platform === "wechat" ? { code: given.code } : { response: given.response, sign: given.sign });
+    toast("已绑定手机号");
+    await show(me);
   }
 
   /** Mine, and those that can be claimed. */
@@ -379,14 +396,14 @@
       ...offers.results.filter((one) => one.may_claim).map((one) => row(one, claim(one)))];
   }
 
-  // The payment sheet
+  // The platform's own windows
 
-  wx.sandbox.askToPay = async (request) => {
-    const bill = await (await fetch("/phone/wechat/bill/?package=" + encodeURIComponent(request.package))).json();
+  wx.sandbox.askToPay = my.sandbox.askToPay = async (request) => {
+    const bill = await (await fetch(request.bill)).json();
     const password = el("input", { type: "password", inputmode: "numeric", maxlength: 6, value: "123456", "aria-label": "支付密码" });
     const problem = el("p", { class: "warn", role: "alert" });
     const close = (then) => () => { $("sheet").hidden = true; then(); };
-    $("sheet").replaceChildren(el("div", {}, el("p", { class: "soft" }, "微信支付 · 沙箱"), el("div", { class: "amount" }, "¥" + yuan(bill.amount_fen)),
+    $("sheet").replaceChildren(el("div", {}, el("p", { class: "soft" }, `${PLATFORMS[platform]}支付 · 沙箱`), el("div", { class: "amount" }, "¥" + yuan(bill.amount_fen)),
       el("p", { class: "soft" }, bill.description), password, el("p", { class: "soft" }, "密码 123456；改成别的试试"), problem,
       button("primary", "确认支付", async () => {
         const { ok, body } = await request.pay(password.value);
@@ -399,21 +416,37 @@
     password.focus();
   };
 
+  wx.sandbox.askToSubscribe = (request) => {
+    const boxes = request.ids.map((id) => el("input", { type: "checkbox", value: id, checked: true }));
+    const close = (agreed) => { $("sheet").hidden = true; return request.answer(agreed); };
+    const agree = guarded(() => close(boxes.filter((box) => box.checked).map((box) => box.value)));
+    $("sheet").replaceChildren(el("div", {}, el("h3", {}, "允许发送以下订阅消息？"),
+      ...boxes.map((box) => el("label", { class: "row" }, box, el("span", { class: "grow soft", style: "text-align:left" }, box.value))),
+      el("button", { class: "primary", type: "button", onclick: agree }, "允许"),
+      button("second", "拒绝", () => close([]))));
+    $("toast").hidden = true;
+    $("sheet").hidden = false;
+  };
+
   // Who holds the phone
 
   async function hold(openid) {
-    localStorage.setItem(PEOPLE, openid);
-    wx.sandbox.openid = openid;
-    shop = miniback.createShop({ wx, baseUrl: config.shop_url + "/api/v1" });
+    document.querySelector(".tabs").inert = true;
+    localStorage.setItem(PEOPLE + platform, openid);
+    wx.sandbox.openid = my.sandbox.openid = openid;
+    wx.sandbox.platform = platform;
+    // Douyin's tt is wx by another name.
+    const object = platform === "alipay" ? miniback.fromAlipay(my) : wx;
+    shop = miniback.createShop({ wx: object, platform, baseUrl: config.shop_url + "/api/v1" });
     await shop.login();
-    await badge();
+    await Promise.all([badge(), shop.loadMessages()]);
     await tab("home");
     // Before this a tab would ask a shop that nobody is logged in to.
     document.querySelector(".tabs").inert = false;
   }
 
   async function people(selected) {
-    const list = (await (await fetch("/phone/wechat/people/")).json()).people;
+    const list = (await (await fetch(`/phone/${platform}/people/`)).json()).people;
     $("person").replaceChildren(...list.map((one, index) =>
       el("option", { value: one.openid, selected: one.openid === selected }, one.name || `顾客 ${index + 1}`)));
     return list;
@@ -421,29 +454,32 @@
 
   async function newPerson() {
     const name = "顾客 " + ($("person").options.length + 1);
-    const answer = await fetch("/phone/wechat/login/", { method: "POST", body: JSON.stringify({ name }) });
+    const answer = await fetch(`/phone/${platform}/login/`, { method: "POST", body: JSON.stringify({ name }) });
     const { openid } = await answer.json();
     await people(openid);
     await hold(openid);
   }
 
-  async function watchNotices() {
-    const { notifications } = await (await fetch("/notifications/")).json();
-    $("log").replaceChildren(...notifications.slice(0, 8).map((one) => el("li", {}, one.event_type,
-      el("small", {}, `${one.resource.out_trade_no} · 回答 ${one.answers.join(", ") || "等待"}`))));
+  async function pickUp() {
+    const last = localStorage.getItem(PEOPLE + platform);
+    const known = await people(last);
+    const person = known.find((one) => one.openid === last) || known[0];
+    if (person) await hold(person.openid);
+    else await newPerson();
   }
 
   $("back").addEventListener("click", () => { history.pop(); const [screen, args] = history[history.length - 1]; show(screen, ...args); });
   $("person").addEventListener("change", guarded(() => hold($("person").value)));
   $("new-person").addEventListener("click", guarded(newPerson));
   for (const node of document.querySelectorAll("[data-tab]")) node.addEventListener("click", () => tab(node.dataset.tab));
-  setInterval(() => watchNotices().catch(() => undefined), 2000);
+  $("platform").addEventListener("change", guarded(() => {
+    platform = $("platform").value;
+    return pickUp();
+  }));
+  $("admin").href = config.shop_url + "/admin/";
 
   try {
-    const known = await people(localStorage.getItem(PEOPLE));
-    const last = known.find((one) => one.openid === localStorage.getItem(PEOPLE)) || known[0];
-    if (last) await hold(last.openid);
-    else await newPerson();
+    await pickUp();
   } catch (error) {
     $("screen").append(el("div", { class: "empty" }, `商城没有回答（${config.shop_url}）。`, String((error && error.detail) || error)));
   }

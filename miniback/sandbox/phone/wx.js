@@ -1,6 +1,6 @@
 /*
  * A wx object for the browser, as strict as the real one where it matters: it refuses what
- * wx.request refuses. The person who holds the phone is `wx.sandbox.openid`.
+ * wx.request refuses. The person who holds the phone is `wx.sandbox.openid`; Douyin's `tt` is alike.
  */
 (function (root) {
   "use strict";
@@ -34,7 +34,7 @@
   }
 
   const wx = {
-    sandbox: { openid: "", appId: "", askToPay: null },
+    sandbox: { openid: "", platform: "wechat", askToPay: null, askToSubscribe: null },
 
     getStorageSync(key) {
       const kept = localStorage.getItem(PREFIX + wx.sandbox.openid + key);
@@ -48,7 +48,7 @@
     },
 
     login(options) {
-      postJson("/phone/wechat/login/", { openid: wx.sandbox.openid }).then(
+      postJson(`/phone/${wx.sandbox.platform}/login/`, { openid: wx.sandbox.openid }).then(
         ({ body }) => succeeds(options, { code: body.code, errMsg: "login:ok" }),
         () => fails(options, "login", "network"),
       );
@@ -99,6 +99,22 @@
         .catch(() => fails(options, "uploadFile", "network"));
     },
 
+    /** Asks for consent to messages, at most three at a time; each is good for one message. */
+    requestSubscribeMessage(options) {
+      const ids = options.tmplIds || [];
+      if (!ids.length || ids.length > 3) return fails(options, "requestSubscribeMessage", "invalid tmplIds");
+      wx.sandbox.askToSubscribe({
+        ids,
+        answer: async (agreed) => {
+          const openid = wx.sandbox.openid;
+          if (agreed.length) await postJson("/phone/wechat/consents/", { openid, template_ids: agreed });
+          const answers = ids.map((id) => [id, agreed.includes(id) ? "accept" : "reject"]);
+          succeeds(options, { errMsg: "requestSubscribeMessage:ok", ...Object.fromEntries(answers) });
+        },
+      });
+      return undefined;
+    },
+
     /** Opens the payment sheet of the page; money moves only if the five fields are signed. */
     requestPayment(options) {
       for (const name of ["timeStamp", "nonceStr", "package", "signType", "paySign"]) {
@@ -107,7 +123,7 @@
       const { timeStamp, nonceStr, package: pack, signType, paySign } = options;
       const fields = { timeStamp, nonceStr, package: pack, signType, paySign };
       wx.sandbox.askToPay({
-        package: pack,
+        bill: "/phone/wechat/bill/?package=" + encodeURIComponent(pack),
         pay: (password) =>
           postJson("/phone/wechat/pay/", { openid: wx.sandbox.openid, password, ...fields }),
         paid: () => succeeds(options, { errMsg: "requestPayment:ok" }),
