@@ -64,7 +64,7 @@ class SandboxProcess:
             return self.post("/phone/alipay/pay/", openid=openid, trade_no=trade, **more)
         return self.post("/phone/wechat/pay/", openid=openid, **params, **more)
 
-    def fault(self, target: str, fault: str, times: int = 1, **options: Any) -> None:
+    def fault(self, target: str, fault: str, times: int | str = 1, **options: Any) -> None:
         answer = self.post("/faults/", target=target, fault=fault, times=times, **options)
         assert answer.ok, answer.text
 

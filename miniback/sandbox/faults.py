@@ -1,6 +1,7 @@
 """Misbehaviour on demand: `POST /faults/` names a target, a fault and how many times."""
 
 import functools
+import random
 import re
 import socket
 import struct
@@ -80,6 +81,8 @@ def take(target: str, kinds: set[str]) -> Fault | None:
     targets = [target, f"{target.partition('.')[0]}.*", "*"]
     waiting = Fault.objects.filter(target__in=targets, fault__in=kinds, times__gt=0)
     for fault in waiting.order_by("id"):
+        if random.uniform(0, 100) >= fault.options.get("percent", 100):  # noqa: S311
+            continue
         if Fault.objects.filter(pk=fault.pk, times__gt=0).update(times=F("times") - 1):
             return fault
     return None

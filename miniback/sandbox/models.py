@@ -32,6 +32,9 @@ class LoginCode(models.Model):
 
 
 class StableToken(models.Model):
+    """An access token; ``is_plain`` for those of the older endpoint, which know nothing of the others."""
+
+    is_plain = models.BooleanField(default=False)
     token = models.CharField(max_length=512, unique=True)
     made_at = models.DateTimeField()
     ends_at = models.DateTimeField()
@@ -106,6 +109,7 @@ class Shipping(models.Model):
     reships = models.IntegerField(default=0)
     uploaded_at = models.DateTimeField()
     confirmed_at = models.DateTimeField(null=True)
+    is_reminded = models.BooleanField(default=False)
 
 
 class Prepay(models.Model):

@@ -132,6 +132,49 @@ def get_order(given: Fields) -> Fields:
     return {"order": describe(trade)}
 
 
+@with_token("wechat.shipping_query")
+def get_order_list(given: Fields) -> Fields:
+    """POST /wxa/sec/order/get_order_list {order_state?, openid?, last_index?, page_size?}."""
+    paid = Trade.objects.filter(platform="wechat").exclude(paid_at=None).order_by("-id")
+    if given.get("openid"):
+        paid = paid.filter(openid=given["openid"])
+    size, last = given.get("page_size", 100), given.get("last_index") or None
+    if not isinstance(size, int) or not 1 <= size <= 100:
+        raise Refusal(268485194, "page_size")
+    if last is not None:
+        if not str(last).isdigit():
+            raise Refusal(268485194, "last_index")
+        paid = paid.filter(id__lt=int(last))
+    rows = list(paid[: size + 1])
+    described = [describe(trade) for trade in rows[:size]]
+    wanted = given.get("order_state")
+    return {
+        "order_list": [one for one in described if wanted in (None, one["order_state"])],
+        "has_more": len(rows) > size,
+        "last_index": str(rows[:size][-1].pk) if rows else "",
+    }
+
+
+@with_token("wechat.shipping_query")
+def remind_to_confirm(given: Fields) -> None:
+    """POST /wxa/sec/order/notify_confirm_receive: once.
+
+    ``{"transaction_id" or "merchant_trade_no", "received_time"}``
+    """
+    by = {
+        "transaction_id": given.get("transaction_id"),
+        "out_trade_no": given.get("merchant_trade_no"),
+    }
+    wanted = {f"trade__{name}": value for name, value in by.items() if value}
+    known = Shipping.objects.filter(is_finished=True, **wanted).first() if wanted else None
+    if known is None:
+        raise Refusal(10060004, "not in a state to be confirmed")
+    if not isinstance(given.get("received_time"), int):
+        raise Refusal(268485216, "received_time")
+    if not Shipping.objects.filter(pk=known.pk, is_reminded=False).update(is_reminded=True):
+        raise Refusal(10060023, "the customer was reminded before")
+
+
 def describe(trade: Trade) -> Fields:
     shipping = Shipping.objects.filter(trade=trade).first()
     state = 1

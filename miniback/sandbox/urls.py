@@ -20,6 +20,7 @@ TRADES, REFUNDS = "v3/pay/transactions", "v3/refund/domestic/refunds"
 urlpatterns = [
     # api.weixin.qq.com
     path("sns/jscode2session", wechat.jscode2session),
+    path("cgi-bin/token", wechat.plain_token),
     path("cgi-bin/stable_token", wechat.stable_token),
     path("wxa/business/getuserphonenumber", wechat_api.phone_number),
     path("wxa/checksession", wechat_api.check_session),
@@ -30,6 +31,8 @@ urlpatterns = [
     path("wxa/getwxacodeunlimit", wechat_api.code_image),
     path("wxa/sec/order/upload_shipping_info", shipping.upload),
     path("wxa/sec/order/get_order", shipping.get_order),
+    path("wxa/sec/order/get_order_list", shipping.get_order_list),
+    path("wxa/sec/order/notify_confirm_receive", shipping.remind_to_confirm),
     path("wxa/sec/order/is_trade_managed", shipping.is_managed),
     # api.mch.weixin.qq.com
     path("v3/certificates", wechatpay.list_certificates),

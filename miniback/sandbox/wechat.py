@@ -72,15 +72,36 @@ def stable_token(request: HttpRequest) -> HttpResponse:
     if given.get("grant_type") != "client_credential":
         return failure(40002, "invalid grant_type")
     with transaction.atomic():
-        moment = now()
+        stable = StableToken.objects.filter(is_plain=False)
         if given.get("force_refresh"):
-            StableToken.objects.all().delete()
-        token = StableToken.objects.filter(ends_at__gt=moment + OVERLAP).order_by("-id").first()
-        if token is None:
-            token = StableToken.objects.create(
-                token=secrets.token_urlsafe(120),
-                made_at=moment,
-                ends_at=moment + timedelta(seconds=TOKEN_SECONDS),
-            )
-    left = int((token.ends_at - moment).total_seconds())
+            stable.delete()
+        token = stable.filter(ends_at__gt=now() + OVERLAP).order_by("-id").first() or _mint()
+    return _give(token)
+
+
+@faulty("wechat.token")
+def plain_token(request: HttpRequest) -> HttpResponse:
+    """GET /cgi-bin/token. A new one each time; the one before is good for five minutes more."""
+    if refused := _refuse_app(request.GET):
+        return refused
+    if request.GET.get("grant_type") != "client_credential":
+        return failure(40002, "invalid grant_type")
+    with transaction.atomic():
+        older = StableToken.objects.filter(is_plain=True)
+        older.filter(ends_at__gt=now() + OVERLAP).update(ends_at=now() + OVERLAP)
+        token = _mint(is_plain=True)
+    return _give(token)
+
+
+def _mint(*, is_plain: bool = False) -> StableToken:
+    return StableToken.objects.create(
+        is_plain=is_plain,
+        token=secrets.token_urlsafe(120),
+        made_at=now(),
+        ends_at=now() + timedelta(seconds=TOKEN_SECONDS),
+    )
+
+
+def _give(token: StableToken) -> HttpResponse:
+    left = int((token.ends_at - now()).total_seconds())
     return JsonResponse({"access_token": token.token, "expires_in": left})

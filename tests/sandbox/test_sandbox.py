@@ -154,3 +154,73 @@ def test_it_writes_the_settings_of_a_shop(sandbox: SandboxProcess) -> None:
     assert env["WECHAT_APP_ID"].startswith("wxsandbox")
     assert len(env["WECHATPAY_API_V3_KEY"]) == 32
     assert Path(env["WECHATPAY_PRIVATE_KEY_FILE"]).exists()
+
+
+def wechat_api(sandbox: SandboxProcess, path: str, token: str, **body: Any) -> dict[str, Any]:
+    url = f"{sandbox.url}/{path}?access_token={token}"
+    answer: dict[str, Any] = requests.post(url, json=body, timeout=9).json()
+    return answer
+
+
+def plain_token(sandbox: SandboxProcess, **changes: str) -> dict[str, Any]:
+    app = {"appid": sandbox.env["WECHAT_APP_ID"], "secret": sandbox.env["WECHAT_APP_SECRET"]}
+    asked = {"grant_type": "client_credential", **app, **changes}
+    answer: dict[str, Any] = requests.get(
+        f"{sandbox.url}/cgi-bin/token", params=asked, timeout=9
+    ).json()
+    return answer
+
+
+def test_the_older_token_is_replaced_each_time(sandbox: SandboxProcess) -> None:
+    first, second = plain_token(sandbox), plain_token(sandbox)
+    assert first["access_token"] != second["access_token"]
+    path = "wxa/sec/order/get_order_list"
+    for known in (first, second):
+        assert wechat_api(sandbox, path, known["access_token"])["errcode"] == 0
+    sandbox.advance(301)
+    assert wechat_api(sandbox, path, first["access_token"])["errcode"] == 40001
+    assert wechat_api(sandbox, path, second["access_token"])["errcode"] == 0
+    assert plain_token(sandbox, secret="x")["errcode"] == 40125
+    assert plain_token(sandbox, grant_type="x")["errcode"] == 40002
+
+
+def test_orders_are_listed_and_a_reminder_is_sent_once(sandbox: SandboxProcess) -> None:
+    sandbox.code()
+    client = make_client(sandbox)
+    for number in ("P-000001", "P-000002", "P-000003"):
+        assert sandbox.pay(client.client_params(place(client, number=number))).ok
+    token = plain_token(sandbox)["access_token"]
+    path = "wxa/sec/order/get_order_list"
+    page = wechat_api(sandbox, path, token, page_size=2)
+    assert [one["merchant_trade_no"] for one in page["order_list"]] == ["P-000003", "P-000002"]
+    rest = wechat_api(sandbox, path, token, page_size=2, last_index=page["last_index"])
+    assert ([one["merchant_trade_no"] for one in rest["order_list"]], rest["has_more"]) == (
+        ["P-000001"],
+        False,
+    )
+    assert wechat_api(sandbox, path, token, order_state=2)["order_list"] == []
+    assert wechat_api(sandbox, path, token, page_size=0)["errcode"] == 268485194
+
+    remind = "wxa/sec/order/notify_confirm_receive"
+    about = {"merchant_trade_no": "P-000001", "received_time": 1764000000}
+    assert wechat_api(sandbox, remind, token, **about)["errcode"] == 10060004
+    parcel = {
+        "tracking_no": "1", "express_company": "EMS", "item_desc": "茶",
+    }  # fmt: skip
+    key = {"order_number_type": 1, "mchid": sandbox.env["WECHATPAY_MCH_ID"]}
+    uploaded = wechat_api(
+        sandbox, "wxa/sec/order/upload_shipping_info", token,
+        order_key={**key, "out_trade_no": "P-000001"},
+        logistics_type=1, delivery_mode=1, shipping_list=[parcel],
+        upload_time="2026-11-25T10:00:00+08:00", payer={"openid": "o-customer"},
+    )  # fmt: skip
+    assert uploaded["errcode"] == 0
+    assert wechat_api(sandbox, remind, token, **about)["errcode"] == 0
+    assert wechat_api(sandbox, remind, token, **about)["errcode"] == 10060023
+
+
+def test_a_share_of_the_occasions(sandbox: SandboxProcess) -> None:
+    sandbox.fault("wechat.login", "http_500", times="always", percent=0)
+    assert sandbox.post("/sns/jscode2session").status_code == 200
+    sandbox.fault("wechat.login", "http_500", times="always", percent=100)
+    assert sandbox.post("/sns/jscode2session").status_code == 500
