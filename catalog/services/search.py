@@ -145,14 +145,18 @@ def _narrow(
         )
     else:
         found = products.annotate(relevance=F("id"), found_price_fen=F("price_fen"))
-    for number, token in enumerate(tokens):
-        # A value and not EXISTS, of which MariaDB makes a join that it begins at the wrong end.
-        has_it = SearchToken.objects.filter(product_id=OuterRef("pk"), token=token)
+    mine = {"product_id": OuterRef("pk")}
+    needed = [
+        *(SearchToken.objects.filter(token=token, **mine) for token in tokens),
+        *(SearchText.objects.filter(text__contains=term, **mine) for term in terms),
+    ]
+    for number, has_it in enumerate(needed):
+        # A value, looked up for each candidate. Of EXISTS and of a join MariaDB and PostgreSQL make
+        # plans that begin at the wrong end; and of "is not null" PostgreSQL believes that most rows
+        # pass, so that it reads in order and stops at the page's end.
         name = f"_has_{number}"
-        found = found.alias(**{name: Subquery(has_it.values("weight")[:1])})
-        found = found.filter(**{f"{name}__gte": 0})
-    for term in terms:
-        found = found.filter(search_text__text__contains=term)
+        found = found.alias(**{name: Subquery(has_it.values("product_id")[:1])})
+        found = found.filter(**{f"{name}__isnull": False})
     return found
 
 
