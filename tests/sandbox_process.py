@@ -89,7 +89,7 @@ class SandboxProcess:
         return totals["paid_fen"] - totals["refunded_fen"]
 
 
-def until(look: Callable[[], Any], *, at_least: int = 1, seconds: float = 15) -> Any:
+def until(look: Callable[[], Any], *, at_least: int = 1, seconds: float = 30) -> Any:
     """Ask again until ``look`` gives something that is true (or long) enough."""
     deadline = time.monotonic() + seconds
     while True:

@@ -1,5 +1,6 @@
 """An order at the platform, unpaid."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -9,6 +10,7 @@ from accounts.models import User
 from catalog.models import Sku
 from miniback.core.transactions import retry
 from orders.models import Order, Payment
+from orders.services.audit import audit
 from tests.conftest import Api
 from tests.factories import make_sku
 from tests.sandbox_process import SandboxProcess
@@ -58,12 +60,14 @@ def place(
 
 
 @pytest.fixture
-def deal(payer: Api, shop: SandboxProcess) -> Deal:
-    """Two pieces at 19.90, stock of ten, the payment sheet is open."""
+def deal(payer: Api, shop: SandboxProcess, request: Any) -> Iterator[Deal]:
+    """Two pieces at 19.90, stock of ten, the payment sheet is open. Afterwards the books must agree."""
     sku = make_sku(price_fen=1990, stock=10)
     number = place(payer, sku)
     asked = payer.post(f"orders/{number}/pay/", {"channel": "wechat"})
     assert asked.status_code == 200, asked.content
     payment = Payment.objects.get(number=asked.json()["payment"])
     user = payment.order.user
-    return Deal(payer, shop, user, sku, number, payment, asked.json()["params"])
+    yield Deal(payer, shop, user, sku, number, payment, asked.json()["params"])
+    if request.node.get_closest_marker("broken_books") is None:
+        assert [failure for _rule, failure in audit() if failure] == []

@@ -178,6 +178,7 @@ def test_a_decision_is_made_once(paid: Deal, staff: Any) -> None:
     assert paid.stock() == 9
 
 
+@pytest.mark.broken_books
 @pytest.mark.parametrize("status", [S.PENDING_PAYMENT, S.CANCELLED])
 def test_orders_that_give_nothing_back(paid: Deal, status: str) -> None:
     Order.objects.update(status=status)
@@ -186,6 +187,7 @@ def test_orders_that_give_nothing_back(paid: Deal, status: str) -> None:
     assert not Refund.objects.exists()
 
 
+@pytest.mark.broken_books
 def test_the_window_ends(shipped: Deal) -> None:
     Order.objects.update(status=S.COMPLETED, completed_at=timezone.now() - timedelta(days=16))
     assert ask(shipped).json()["code"] == "refund_window_over"
@@ -224,6 +226,7 @@ def test_there_is_an_end_of_refunds(paid: Deal, monkeypatch: Any) -> None:
     assert paid.order.lines.get().refunded_quantity == 1
 
 
+@pytest.mark.broken_books
 def test_freight_goes_back_with_the_last_piece(paid: Deal, staff: Any) -> None:
     Order.objects.update(freight_fen=500, payable_fen=4480)
     first = ask(paid).json()

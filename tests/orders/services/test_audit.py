@@ -19,7 +19,7 @@ from tests.notices import headers, message, transaction
 from tests.orders.conftest import Deal, place
 from tests.orders.services.test_payment import settle_refunds
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.broken_books]
 
 
 def run() -> tuple[int, dict[str, Any]]:
