@@ -157,6 +157,20 @@ class WeChatClient:
         payload = {"touser": openid, "template_id": template_id, "page": page, "data": values}
         self._ask("/cgi-bin/message/subscribe/send", payload)
 
+    def message_templates(self) -> dict[str, set[str]]:
+        """The account's templates: id -> the keys of its fields. (getMessageTemplateList)"""
+        path = "/wxaapi/newtmpl/gettemplate"
+        answer = self.with_token(
+            lambda token: self._call("GET", path, params={"access_token": token})
+        )
+        try:
+            return {
+                row["priTmplId"]: set(re.findall(r"\{\{(\w+)\.DATA\}\}", row["content"]))
+                for row in answer.get("data") or []
+            }
+        except (KeyError, TypeError) as error:
+            raise TryAgain("BAD_ANSWER", "templates") from error
+
     def code_image(self, *, scene: str, page: str, width: int = 430) -> bytes:
         """A mini-program code as an image. (getUnlimitedQRCode)
 

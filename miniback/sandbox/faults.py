@@ -25,6 +25,7 @@ TARGETS = {
     "wechat.text_check",
     "wechat.media_check",
     "wechat.message",
+    "wechat.templates",
     "wechat.code_image",
     "wechat.shipping",
     "wechat.shipping_query",

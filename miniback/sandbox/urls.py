@@ -28,6 +28,7 @@ urlpatterns = [
     path("wxa/msg_sec_check", wechat_api.check_text),
     path("wxa/media_check_async", wechat_api.check_media),
     path("cgi-bin/message/subscribe/send", wechat_api.send_message),
+    path("wxaapi/newtmpl/gettemplate", wechat_api.list_templates),
     path("wxa/getwxacodeunlimit", wechat_api.code_image),
     path("wxa/sec/order/upload_shipping_info", shipping.upload),
     path("wxa/sec/order/get_order", shipping.get_order),

@@ -34,6 +34,27 @@ SCENE = re.compile(r"[0-9A-Za-z!#$&'()*+,/:;=?@\-._~]{1,32}")
 LIMITS = {"thing": 20, "number": 32, "letter": 32, "symbol": 5, "character_string": 32, "phrase": 5}
 
 
+# The account's templates, by their fields. Messages of other ids are taken as well.
+TEMPLATES = {
+    "demo-template-paid": (
+        "支付成功通知",
+        {"character_string1": "订单号", "thing2": "商品", "amount3": "金额", "date4": "时间"},
+    ),
+    "demo-template-shipped": (
+        "订单发货通知",
+        {"thing1": "商品", "thing2": "快递公司", "character_string3": "快递单号"},
+    ),
+    "demo-template-refunded": (
+        "退款成功通知",
+        {"character_string1": "订单号", "amount2": "金额", "date3": "时间"},
+    ),
+    "demo-template-closing_soon": (
+        "待付款提醒",
+        {"thing1": "商品", "amount2": "金额", "date3": "截止时间"},
+    ),
+}
+
+
 class Refusal(Exception):
     def __init__(self, errcode: int, message: str) -> None:
         self.errcode, self.message = errcode, message
@@ -187,6 +208,22 @@ def check_media(given: Fields) -> Fields:
 # Messages and codes
 
 
+@with_token("wechat.templates")
+def list_templates(given: Fields) -> Fields:
+    """GET /wxaapi/newtmpl/gettemplate: what stands in the console."""
+    rows = [
+        {
+            "priTmplId": template,
+            "title": title,
+            "content": "".join(f"{name}:{{{{{key}.DATA}}}}\n" for key, name in fields.items()),
+            "example": "",
+            "type": 2,
+        }
+        for template, (title, fields) in TEMPLATES.items()
+    ]
+    return {"data": rows}
+
+
 @with_token("wechat.message")
 def send_message(given: Fields) -> Fields:
     """POST /cgi-bin/message/subscribe/send. One send spends one consent."""
@@ -195,6 +232,8 @@ def send_message(given: Fields) -> Fields:
     if not re.fullmatch(r"[\w-]{10,64}", template):
         raise Refusal(40037, "invalid template_id")
     if not isinstance(data, dict) or not data:
+        raise Refusal(47003, "argument invalid! data")
+    if template in TEMPLATES and data.keys() != TEMPLATES[template][1].keys():
         raise Refusal(47003, "argument invalid! data")
     for key, value in data.items():
         text = value.get("value") if isinstance(value, dict) else None

@@ -1,19 +1,24 @@
 """Messages of the platform to a customer: each needs his consent, which it spends (PLATFORMS A6)."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Identity, Platform
 from miniback.core import outbox, providers
+from miniback.core.checks import SANDBOX
+from miniback.core.doctor import Finding
 from miniback.core.errors import InvalidFields
 from miniback.core.money import format_yuan
 from miniback.core.transactions import atomic
-from miniback.platforms.errors import NoConsent, Refused
+from miniback.platforms.errors import NoConsent, PlatformError, Refused
 from orders.models import (
     MessageConsent,
     MessageKind,
@@ -24,6 +29,7 @@ from orders.models import (
 )
 
 SEND_MESSAGE = "message.send"
+COPY_ID = "Copy it from 订阅消息 > 我的模板."
 # Of one template; who agrees more often does not hear of more.
 MAX_CONSENTS = 50
 # Customers of a mini program read Chinese; these fit a "phrase".
@@ -133,3 +139,41 @@ def _values(order: Order, payload: dict[str, Any]) -> dict[str, str]:
 def _goods(order: Order) -> str:
     names = list(order.lines.order_by("id").values_list("name", flat=True)[:2])
     return names[0] if len(names) == 1 else f"{names[0]}等"
+
+
+def examine_templates() -> Iterator[Finding]:
+    """What the doctor says of the shop's templates without asking."""
+    try:
+        templates = templates_to_ask_for()
+    except DatabaseError:
+        yield Finding("DATABASE_URL", "leads to no tables of the shop", "Run manage.py migrate.")
+        return
+    for template in templates:
+        is_id = re.fullmatch(r"[\w-]{43}", template.template_id, re.ASCII)
+        if not is_id and SANDBOX not in settings.WECHAT_APP_ID:
+            yield Finding(
+                f"message template “{template.kind}”", "has an id that WeChat never gives", COPY_ID
+            )
+
+
+def ask_about_templates() -> Iterator[Finding]:
+    """What it says after asking WeChat which templates the account has, with which fields."""
+    templates = templates_to_ask_for()
+    if not templates or not settings.WECHAT_APP_ID:
+        return
+    try:
+        known = providers.wechat().message_templates()
+    except PlatformError as error:
+        yield Finding("message templates", f"cannot be asked for ({error})", "Mend the app first.")
+        return
+    for template in templates:
+        name, wanted = f"message template “{template.kind}”", set(template.fields)
+        there = known.get(template.template_id)
+        if there is None:
+            yield Finding(name, "is not in the account", COPY_ID)
+        elif wanted != there:
+            yield Finding(
+                name,
+                f"has the fields {', '.join(sorted(wanted))}",
+                f"WeChat's template has {', '.join(sorted(there))}.",
+            )

@@ -78,6 +78,7 @@ def found() -> set[tuple[str, str]]:
     return {(finding.setting, finding.problem) for finding in examine()}
 
 
+@pytest.mark.django_db
 def test_nothing_to_say(real: Any, capsys: Any) -> None:
     assert found() == set()
     call_command("doctor")
@@ -190,6 +191,7 @@ def test_alipay_in_certificate_mode(real: Any) -> None:
     assert found() == {("ALIPAY_APP_CERT_FILE", "does not belong to ALIPAY_PRIVATE_KEY_FILE")}
 
 
+@pytest.mark.django_db
 def test_no_platform_at_all(real: Any, capsys: Any) -> None:
     real.WECHAT_APP_ID = real.ALIPAY_APP_ID = real.DOUYIN_APP_ID = real.WECHATPAY_MCH_ID = ""
     assert found() == {("WECHAT_APP_ID", "no platform is set up")}

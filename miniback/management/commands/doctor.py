@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from miniback.core.doctor import ask, examine
+from orders.services.messages import ask_about_templates, examine_templates
 
 
 class Command(BaseCommand):
@@ -20,7 +21,9 @@ class Command(BaseCommand):
         parser.add_argument("--ask", action="store_true", help="ask the platforms")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = [*examine(), *(ask() if options["ask"] else [])]
+        found = [*examine(), *examine_templates()]
+        if options["ask"]:
+            found += [*ask(), *ask_about_templates()]
         for finding in found:
             self.stdout.write(f"{finding.setting} {finding.problem}\n    {finding.remedy}")
         if found:

@@ -1,28 +1,31 @@
 """Messages to customers: agreed to, spent, cut to fit, refused (PLATFORMS A6)."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Identity, Platform
+from miniback.core.doctor import Finding
 from miniback.core.models import OutboxMessage
 from miniback.jobs import deliver_outbox
-from orders.management.commands.seed_demo import TEMPLATES
+from orders.management.commands.seed_demo import TEMPLATES, Command
 from orders.models import Carrier, MessageConsent, MessageKind, MessageTemplate, Order
 from orders.models.message import validate_message_fields
 from orders.services import desk
 from orders.services.cancellation import remind_unpaid_orders
 from orders.services.fulfillment import ship_order
-from orders.services.messages import MAX_CONSENTS
+from orders.services.messages import MAX_CONSENTS, ask_about_templates, examine_templates
 from orders.status import OrderStatus
 from tests.conftest import Api
 from tests.factories import make_staff
 from tests.orders.conftest import Deal, due_now
 from tests.orders.services.test_payment import settle_refunds
-from tests.sandbox_process import until
+from tests.sandbox_process import SandboxProcess, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -194,3 +197,60 @@ def test_only_wechat_has_them(api: Api, templates: None) -> None:
 def test_fields_that_no_template_has(fields: Any) -> None:
     with pytest.raises(ValidationError):
         validate_message_fields(fields)
+
+
+# What the doctor says of them
+
+
+@pytest.fixture
+def demo_templates(sandbox: SandboxProcess) -> None:
+    Command().add_templates()
+
+
+def said(findings: Iterable[Finding]) -> list[tuple[str, str]]:
+    return [(one.setting, one.problem) for one in findings]
+
+
+def test_the_demo_is_well(demo_templates: None) -> None:
+    assert said([*examine_templates(), *ask_about_templates()]) == []
+
+
+def test_an_id_that_cannot_be_one(demo_templates: None, settings: Any) -> None:
+    settings.WECHAT_APP_ID = "wx0123456789abcdef"
+    assert len(said(examine_templates())) == 4
+    MessageTemplate.objects.exclude(kind="paid").delete()
+    MessageTemplate.objects.update(template_id="a-Z_" + "0" * 39)
+    assert said(examine_templates()) == []
+
+
+def test_templates_the_account_does_not_have(demo_templates: None) -> None:
+    paid = MessageTemplate.objects.filter(kind="paid")
+    paid.update(template_id="somebody-elses")
+    shipped = MessageTemplate.objects.filter(kind="shipped")
+    shipped.update(fields={"thing1": "goods"})
+    MessageTemplate.objects.filter(kind="refunded").update(template_id="x", is_active=False)
+    assert said(ask_about_templates()) == [
+        ("message template “paid”", "is not in the account"),
+        ("message template “shipped”", "has the fields thing1"),
+    ]
+
+
+@pytest.mark.parametrize("fault", ["http_500", "errcode", "html"])
+def test_a_platform_that_does_not_say(
+    demo_templates: None, sandbox: SandboxProcess, fault: str
+) -> None:
+    sandbox.fault("wechat.templates", fault, times=9, errcode=48001)
+    [(what, why)] = said(ask_about_templates())
+    assert what == "message templates"
+    assert "cannot be asked" in why
+
+
+def test_a_shop_without_tables(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE orders_messagetemplate RENAME TO away")
+    try:
+        [(what, _why)] = said(examine_templates())
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE away RENAME TO orders_messagetemplate")
+    assert what == "DATABASE_URL"
