@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from wechatpayv3 import WeChatPay, WeChatPayType
 from wechatpayv3.utils import rsa_verify
 
+from miniback.platforms.wechatpay import WeChatPayClient
 from tests.platforms.test_wechatpay import make_client
 from tests.sandbox_process import SandboxProcess, until
 
@@ -57,7 +58,34 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def judge(sandbox: SandboxProcess, receiver: Receiver) -> WeChatPay:
+def known(sandbox: SandboxProcess) -> dict[str, bytes]:
+    """The platform's certificates, by serial."""
+    return {one.serial: one.pem for one in make_client(sandbox).certificates()}
+
+
+@pytest.fixture
+def ours(sandbox: SandboxProcess, known: dict[str, bytes]) -> WeChatPayClient:
+    return make_client(sandbox, find_certificate=known.get)
+
+
+@pytest.fixture(params=["public key", "certificates"])
+def judge(
+    sandbox: SandboxProcess,
+    receiver: Receiver,
+    known: dict[str, bytes],
+    tmp_path: Any,
+    request: Any,
+) -> WeChatPay:
+    """In both key modes; in the second one notices are signed by certificate, too."""
+    mode: dict[str, str] = {}
+    if request.param == "public key":
+        mode["public_key"] = (sandbox.directory / "platform_public.pem").read_text()
+        mode["public_key_id"] = sandbox.env["WECHATPAY_PUBLIC_KEY_ID"]
+    else:
+        mode["cert_dir"] = str(tmp_path)
+        for serial, pem in known.items():
+            (tmp_path / f"{serial}.pem").write_bytes(pem)
+        sandbox.fault("wechatpay.notice", "by_certificate", times="always")
     env = sandbox.env
     judge = WeChatPay(
         wechatpay_type=WeChatPayType.MINIPROG,
@@ -67,8 +95,7 @@ def judge(sandbox: SandboxProcess, receiver: Receiver) -> WeChatPay:
         apiv3_key=env["WECHATPAY_API_V3_KEY"],
         appid=env["WECHAT_APP_ID"],
         notify_url=receiver.url,
-        public_key=(sandbox.directory / "platform_public.pem").read_text(),
-        public_key_id=env["WECHATPAY_PUBLIC_KEY_ID"],
+        **mode,
     )
     judge._core._gate_way = sandbox.url
     sandbox.code()
@@ -154,17 +181,17 @@ def test_both_sign_the_same_words(judge: WeChatPay, sandbox: SandboxProcess) -> 
 
 
 def test_its_notices_are_ours(
-    judge: WeChatPay, sandbox: SandboxProcess, receiver: Receiver
+    judge: WeChatPay, ours: WeChatPayClient, sandbox: SandboxProcess, receiver: Receiver
 ) -> None:
     """One notice, read by both."""
     prepay_id = place(judge)["prepay_id"]
     sandbox.pay(five_fields(judge, sandbox, prepay_id))
     notice = until(lambda: receiver.notices)[0]
 
-    ours = make_client(sandbox).parse_notice(notice["headers"], notice["body"])
+    trade = ours.parse_notice(notice["headers"], notice["body"]).trade
     theirs = judge.callback(notice["headers"], notice["body"])["resource"]
-    assert ours.trade is not None
-    assert (ours.trade.number, ours.trade.transaction_id, ours.trade.amount_fen) == (
+    assert trade is not None
+    assert (trade.number, trade.transaction_id, trade.amount_fen) == (
         theirs["out_trade_no"], theirs["transaction_id"], theirs["amount"]["total"],
     )  # fmt: skip
 
