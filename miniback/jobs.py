@@ -11,6 +11,7 @@ from miniback.core.idempotency import forget_old_keys
 from miniback.core.leases import Job
 from miniback.core.providers import refresh_certificates
 from orders.services.cancellation import close_unpaid_orders, remind_unpaid_orders
+from orders.services.daily import refresh_daily_totals
 from orders.services.fulfillment import confirm_old_shipments
 from orders.services.messages import SEND_MESSAGE, send_message
 from orders.services.notices import process_due_notices
@@ -41,6 +42,7 @@ JOBS: Final = (
     Job("close_unpaid_orders", close_unpaid_orders, every_seconds=10),
     Job("remind_unpaid_orders", remind_unpaid_orders, every_seconds=30),
     Job("publish_due_products", publish_due_products, every_seconds=10),
+    Job("refresh_daily_totals", refresh_daily_totals, every_seconds=60),
     Job("give_up_waiting", give_up_waiting, every_seconds=300),
     Job("confirm_old_shipments", confirm_old_shipments, every_seconds=600),
     Job("refresh_certificates", refresh_certificates, every_seconds=12 * 3600),

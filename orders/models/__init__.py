@@ -4,6 +4,7 @@ from orders.models.bill import Bill, BillDifference, DifferenceKind, DifferenceS
 from orders.models.books import Account, LedgerEntry, LedgerTransaction
 from orders.models.cart import MAX_CART_LINES, CartLine
 from orders.models.coupon import ClaimedCoupon, Coupon, CouponKind, CouponScope, CouponSource
+from orders.models.daily import DailyProduct, DailyTotal
 from orders.models.message import MessageConsent, MessageKind, MessageTemplate
 from orders.models.order import Order, OrderEvent, OrderEventKind, OrderLine, new_number
 from orders.models.payment import Channel, Notice, NoticeOutcome, Payment, Refund, RefundLine
@@ -22,6 +23,8 @@ __all__ = [
     "CouponKind",
     "CouponScope",
     "CouponSource",
+    "DailyProduct",
+    "DailyTotal",
     "DifferenceKind",
     "DifferenceStatus",
     "LedgerEntry",

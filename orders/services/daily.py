@@ -1,0 +1,91 @@
+"""Daily totals, computed anew from the ledger until their day is over."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.db.models import Count, F, Min, Q, Sum
+from django.db.models.functions import ExtractHour
+from django.utils import timezone
+
+from miniback.core.transactions import atomic
+from orders.models import (
+    Account,
+    DailyProduct,
+    DailyTotal,
+    LedgerEntry,
+    LedgerTransaction,
+    Order,
+    OrderLine,
+)
+
+# What is posted at the last moment of a day may be committed a little after it.
+SETTLED_AFTER = timedelta(minutes=10)
+INCOME = [Account.GOODS, Account.FREIGHT, Account.COUPONS]
+SALE = "sale:"
+
+
+def refresh_daily_totals() -> None:
+    """Job: today, and every earlier day that was not computed after it was over."""
+    today = timezone.localdate()
+    day = _first_open_day() or today
+    while day <= today:
+        compute_day(day)
+        day += timedelta(days=1)
+
+
+def _first_open_day() -> date | None:
+    """The day after the last one that is done; of a new shop the first on which anything happened."""
+    for total in DailyTotal.objects.order_by("-day")[:7]:
+        if total.computed_at >= _end_of(total.day) + SETTLED_AFTER:
+            return total.day + timedelta(days=1)
+    if oldest := DailyTotal.objects.order_by("day").values_list("day", flat=True).first():
+        return oldest
+    first: date | None = Order.objects.aggregate(day=Min("placed_on"))["day"]
+    return first
+
+
+def _end_of(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day + timedelta(days=1), time()))
+
+
+@atomic
+def compute_day(day: date) -> DailyTotal:
+    """Write a day's rows from the ledger; computing it again gives the same."""
+    now = timezone.now()
+    DailyTotal.objects.get_or_create(day=day, defaults={"computed_at": now})
+    total = DailyTotal.objects.select_for_update().get(day=day)
+    sales = LedgerTransaction.objects.filter(posted_on=day, event_key__startswith=SALE)
+    income = LedgerEntry.objects.filter(transaction__posted_on=day, account__in=INCOME)
+    is_sale = Q(transaction__event_key__startswith=SALE)
+    sums = income.aggregate(sold=Sum("amount_fen", filter=is_sale), all=Sum("amount_fen"))
+    # Income is negative in the ledger: what it came for.
+    total.sale_fen = -(sums["sold"] or 0)
+    total.back_fen = total.sale_fen + (sums["all"] or 0)
+    counts = sales.aggregate(sales=Count("id"), payers=Count("order__user", distinct=True))
+    total.sale_count, total.payer_count = counts["sales"], counts["payers"]
+    total.placed_count = Order.objects.filter(placed_on=day).count()
+    total.hours = _hours(sales)
+    total.computed_at = now
+    total.save()
+    _compute_products(day, sales)
+    return total
+
+
+def _hours(sales: Any) -> list[int]:
+    """Sales of each Shanghai hour. The database counts in UTC: it may know no other time zone."""
+    due = Sum("entries__amount_fen", filter=Q(entries__account=Account.RECEIVABLE))
+    by_hour = sales.annotate(hour=ExtractHour("posted_at", tzinfo=UTC)).values("hour")
+    hours = [0] * 24
+    for hour, fen in by_hour.annotate(fen=due).order_by("hour").values_list("hour", "fen"):
+        hours[(hour + 8) % 24] = fen or 0
+    return hours
+
+
+def _compute_products(day: date, sales: Any) -> None:
+    lines = OrderLine.objects.filter(order__ledger__in=sales).values("product")
+    sold = lines.annotate(pieces=Sum("quantity"), fen=Sum(F("quantity") * F("unit_fen")))
+    DailyProduct.objects.filter(day=day).delete()
+    DailyProduct.objects.bulk_create(
+        DailyProduct(day=day, product_id=row["product"], pieces=row["pieces"], goods_fen=row["fen"])
+        for row in sold.order_by("product")
+    )
