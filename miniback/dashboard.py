@@ -24,7 +24,7 @@ DAYS, BEST = 30, 10
 
 
 class Queue(NamedTuple):
-    title: str
+    title: Any
     url: str
     length: int
 
@@ -64,7 +64,7 @@ def queues(request: HttpRequest) -> Iterator[Queue]:
 
 
 class Figure(NamedTuple):
-    title: str
+    title: Any
     now: str
     before: str
 
@@ -73,7 +73,7 @@ def figures(first: date, earlier: date, today: date) -> list[Figure]:
     """From ``first`` to today, beside as many days from ``earlier`` on."""
     days = (today - first).days + 1
     now, before = _sums(first, days), _sums(earlier, days)
-    shown: list[tuple[str, Callable[[dict[str, int]], str]]] = [
+    shown: list[tuple[Any, Callable[[dict[str, int]], str]]] = [
         (_("sales"), lambda s: f"¥{format_yuan(s['sale_fen'])}"),
         (_("given back"), lambda s: f"¥{format_yuan(s['back_fen'])}"),
         (_("orders paid"), lambda s: str(s["sale_count"])),
