@@ -24,15 +24,13 @@ from django.utils import timezone  # isort: skip
 from catalog.models import Sku
 from catalog.services.products import refresh_product
 from miniback.core.snapshot import read_snapshot
-from miniback.platforms.contract import Trade, TradeState
-from orders.models import Carrier, Order, Payment
+from orders.models import Carrier, Order
 from orders.services.audit import RULES, moments
 from orders.services.cancellation import cancel_order
 from orders.services.checkout import place_order
 from orders.services.fulfillment import confirm_receipt, ship_order
-from orders.services.settlement import record_trade
 from orders.status import Actor
-from tests.factories import make_address, make_customer, make_product, make_sku
+from tests.factories import make_address, make_customer, make_product, make_sku, pay
 
 BASE = 1000
 # Every table of the deal: columns that point to copied rows, and columns that are unique texts.
@@ -74,33 +72,11 @@ def live(sandbox: Any) -> None:
         if fate < 0.2:
             cancel_order(order, actor=Actor.CUSTOMER)
             continue
-        pay(order, next(numbers))
+        pay(order)
         if fate > 0.4:
             ship_order(order, carrier=carrier, tracking_number=f"SF{next(numbers):08d}", user=None)
         if fate > 0.6:
             confirm_receipt(order, actor=Actor.JOB)
-
-
-def pay(order: Order, number: int) -> None:
-    identity = order.user.identities.get()
-    payment = Payment.objects.create(
-        order=order, channel="wechat", number=f"P{number:021d}", payer=identity,
-        amount_fen=order.payable_fen, created_at=order.placed_at,
-    )  # fmt: skip
-    record_trade(
-        payment.channel,
-        Trade(
-            number=payment.number,
-            state=TradeState.PAID,
-            platform_state="SUCCESS",
-            transaction_id=f"42{number:020d}",
-            amount_fen=payment.amount_fen,
-            currency="CNY",
-            app_id=settings.WECHAT_APP_ID,
-            merchant_id=settings.WECHATPAY_MCH_ID,
-            paid_at=timezone.now(),
-        ),  # fmt: skip
-    )
 
 
 def double(letter: str) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.conf import settings as shop_settings
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.db.models import Sum
@@ -20,41 +19,16 @@ from django.utils import timezone
 from catalog.models import Review, Sku
 from miniback.core.models import OutboxMessage
 from miniback.dashboard import bars
-from miniback.platforms.contract import Trade, TradeState
-from orders.models import DailyProduct, DailyTotal, LedgerEntry, Order, OrderLine, Payment, Refund
+from orders.models import DailyProduct, DailyTotal, LedgerEntry, Order, OrderLine, Refund
 from orders.services.after_sales import request_refund
 from orders.services.daily import INCOME, compute_day, refresh_daily_totals
 from orders.services.refund_decisions import approve_refund
-from orders.services.settlement import record_trade
 from orders.status import RefundKind
-from tests.factories import make_customer, make_order, make_product, make_sku, make_staff
+from tests.factories import make_customer, make_order, make_product, make_sku, make_staff, pay
 
 pytestmark = pytest.mark.django_db
 BEGIN = datetime(2026, 1, 1, tzinfo=timezone.get_default_timezone())
 serial = itertools.count(1)
-
-
-def pay(order: Order) -> Order:
-    """As if the platform had told of it."""
-    number = next(serial)
-    payment = Payment.objects.create(
-        order=order, channel="wechat", number=f"P{number:021d}", amount_fen=order.payable_fen,
-        payer=order.user.identities.get(), created_at=order.placed_at,
-    )  # fmt: skip
-    trade = Trade(
-        number=payment.number,
-        state=TradeState.PAID,
-        platform_state="SUCCESS",
-        transaction_id=f"42{number:020d}",
-        amount_fen=payment.amount_fen,
-        currency="CNY",
-        app_id=shop_settings.WECHAT_APP_ID,
-        merchant_id=shop_settings.WECHATPAY_MCH_ID,
-        paid_at=timezone.now(),
-    )
-    record_trade(payment.channel, trade)
-    order.refresh_from_db()
-    return order
 
 
 @pytest.fixture
