@@ -107,10 +107,12 @@ def sandbox(sandbox_process: SandboxProcess, settings: Any) -> SandboxProcess:
 
 
 @pytest.fixture
-def shop(live_server: Any, sandbox: SandboxProcess, settings: Any) -> SandboxProcess:
+def shop(live_server: Any, sandbox: SandboxProcess, settings: Any) -> Iterator[SandboxProcess]:
     """A real server that the platforms' notices reach; the sandbox."""
     settings.PUBLIC_URL = live_server.url
-    return sandbox
+    yield sandbox
+    # What is still on its way must land before the tables are emptied, not in the next test.
+    sandbox.reset()
 
 
 @pytest.fixture

@@ -151,6 +151,16 @@ MUTANTS = (
     Mutant("everybody's orders", "orders/models/order.py",
            'def for_customer(self, user: Any) -> "OrderQuerySet":\n        return self.filter(user=user)', 'def for_customer(self, user: Any) -> "OrderQuerySet":\n        return self.all()',
            "tests/test_ownership.py::test_a_strangers_object_is_not_found"),
+    # Messages, avatars, refunds another way
+    Mutant("a consent is spent for ever", f"{ORDERS}/messages.py",
+           'MessageConsent.objects.filter(pk=consent.pk, count__gt=0).update(count=F("count") - 1)', "pass",
+           f"{T_ORDERS}/test_messages.py::test_paid_and_shipped"),
+    Mutant("one verdict for every avatar", "catalog/services/moderation.py",
+           "User.objects.filter(pk=user_id, avatar=picture, is_avatar_shown=False)", "User.objects.filter(pk=user_id, is_avatar_shown=False)",
+           "tests/catalog/test_moderation.py::test_a_verdict_on_an_avatar_that_was_changed_meanwhile"),
+    Mutant("any refund goes another way", f"{ORDERS}/refunds.py",
+           "if fresh.payment.channel != Channel.WECHAT or not is_abnormal:", "if fresh.payment.channel != Channel.WECHAT:",
+           f"{T_ORDERS}/test_redirected_refunds.py::test_only_what_could_not_go_back"),
 )  # fmt: skip
 
 

@@ -144,9 +144,11 @@ def _send_for_ever(settle: Callable[[], None]) -> None:
             _wake.clear()
             try:
                 settle()
-                for notification in _claim():
-                    with _landed:
-                        _on_their_way.add(notification.pk)
+                # In one: whoever empties the books sees each claim either not made or on its way.
+                with _landed:
+                    claimed = _claim()
+                    _on_their_way.update(notification.pk for notification in claimed)
+                for notification in claimed:
                     pool.submit(_fly, notification)
             except Exception:
                 # Such as a database that is being reset.

@@ -27,9 +27,11 @@ from orders.models import (
     Refund,
     Shipment,
 )
+from orders.status import OrderStatus
 
 SEND_MESSAGE = "message.send"
 COPY_ID = "Copy it from 订阅消息 > 我的模板."
+UNPAID = OrderStatus.PENDING_PAYMENT
 # Of one template; who agrees more often does not hear of more.
 MAX_CONSENTS = 50
 # Customers of a mini program read Chinese; these fit a "phrase".
@@ -88,10 +90,14 @@ def tell_customer(
 def send_message(payload: dict[str, Any]) -> None:
     """Outbox handler of ``message.send``: ``{"kind", "number", "refund", "shipment"}``.
 
-    Raises outbox.Undeliverable when no consent is left or the platform will never take it.
+    Raises outbox.Undeliverable when it is out of date, no consent is left, or the platform will never
+    take it.
     """
     order = Order.objects.get(number=payload["number"])
-    template = MessageTemplate.objects.get(kind=payload["kind"])
+    template = MessageTemplate.objects.filter(kind=payload["kind"], is_active=True).first()
+    is_late = payload["kind"] == MessageKind.CLOSING_SOON and order.status != UNPAID
+    if template is None or is_late:
+        raise outbox.Undeliverable("it is out of date")
     consents = MessageConsent.objects.filter(template=template, identity__user=order.user_id)
     consent = consents.filter(count__gt=0).select_related("identity").order_by("-id").first()
     if consent is None:

@@ -124,6 +124,22 @@ def test_time_to_pay_ends_soon(deal: Deal, templates: None) -> None:
     assert message["data"]["thing1"] == deal.order.lines.get().name
 
 
+def test_what_is_out_of_date_is_not_sent(deal: Deal, templates: None) -> None:
+    """Paid before the reminder went out; and a template that was taken away."""
+    agree(deal, "closing_soon", "paid")
+    Order.objects.update(pay_before=timezone.now() + timedelta(minutes=9))
+    remind_unpaid_orders()
+    pay(deal)
+    MessageTemplate.objects.filter(kind="paid").update(is_active=False)
+    deliver()
+    assert received(deal) == []
+    sent = OutboxMessage.objects.filter(topic="message.send")
+    assert list(sent.values_list("last_error", "due_at").distinct()) == [
+        ("it is out of date", None)
+    ]
+    assert counts() == {"closing_soon": 1, "paid": 1}
+
+
 def test_nobody_is_told_who_did_not_agree(deal: Deal, templates: None) -> None:
     agree(deal, "shipped")
     pay(deal)
