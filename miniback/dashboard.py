@@ -70,9 +70,9 @@ class Figure(NamedTuple):
 
 
 def figures(first: date, earlier: date, today: date) -> list[Figure]:
-    """From ``first`` to today, beside as many days from ``earlier`` on."""
+    """From ``first`` to today, beside as many days from ``earlier`` on, none of them in both."""
     days = (today - first).days + 1
-    now, before = _sums(first, days), _sums(earlier, days)
+    now, before = _sums(first, days), _sums(earlier, min(days, (first - earlier).days))
     shown: list[tuple[Any, Callable[[dict[str, int]], str]]] = [
         (_("sales"), lambda s: f"¥{format_yuan(s['sale_fen'])}"),
         (_("given back"), lambda s: f"¥{format_yuan(s['back_fen'])}"),

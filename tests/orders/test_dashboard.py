@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from catalog.models import Review, Sku
 from miniback.core.models import OutboxMessage
-from miniback.dashboard import bars
+from miniback.dashboard import bars, figures
 from orders.models import DailyProduct, DailyTotal, LedgerEntry, Order, OrderLine, Refund
 from orders.services.after_sales import request_refund
 from orders.services.daily import INCOME, compute_day, refresh_daily_totals
@@ -205,6 +205,14 @@ def test_who_may_see_what(client: Any) -> None:
     page = client.get(reverse("admin:index"))
     assert "periods" not in page.context
     assert client.get(reverse("admin:sales_csv")).status_code == 403
+
+
+def test_a_long_month_does_not_reach_into_itself() -> None:
+    """30 days of March beside February's 28, and not beside its own first two."""
+    for day, fen in ((date(2026, 2, 28), 100), (date(2026, 3, 1), 700), (date(2026, 3, 30), 50)):
+        DailyTotal.objects.create(day=day, sale_fen=fen, computed_at=timezone.now())
+    sales = figures(date(2026, 3, 1), date(2026, 2, 1), date(2026, 3, 30))[0]
+    assert (sales.now, sales.before) == ("¥7.50", "¥1.00")
 
 
 def test_bars_of_nothing() -> None:
