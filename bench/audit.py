@@ -24,6 +24,7 @@ from django.utils import timezone  # isort: skip
 from catalog.models import Sku
 from catalog.services.products import refresh_product
 from miniback.core.snapshot import read_snapshot
+from miniback.core.statistics import refresh_statistics
 from orders.models import Carrier, Order
 from orders.services.audit import RULES, moments
 from orders.services.cancellation import cancel_order
@@ -128,8 +129,7 @@ def settle_stock() -> None:
                 cursor.execute(
                     f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT MAX(id) FROM {table}))"
                 )
-        if connection.vendor in {"postgresql", "sqlite"}:
-            cursor.execute("ANALYZE")
+    refresh_statistics("catalog", "orders")
     refresh_product(Sku.objects.all()[0].product_id)
 
 

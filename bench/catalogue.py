@@ -21,6 +21,7 @@ from django.db import connection  # isort: skip
 from bench.server import cpu_seconds, pin, settle
 from catalog.models import Product
 from catalog.seed import seed_products
+from miniback.core.statistics import refresh_statistics
 from tests.races.conftest import Shop
 
 CONNECTIONS, THREADS = 32, 4
@@ -95,6 +96,7 @@ def main() -> int:
     with stage() as (sandbox, folder):
         for _done in seed_products(options.products):
             pass
+        refresh_statistics("catalog")
         shop = Shop(
             sandbox, folder / "server.log", "bench.front:application",
             jobs=False, settings="bench.settings", workers=1, threads=THREADS,

@@ -22,6 +22,7 @@ from catalog.models import Product
 from catalog.seed import seed_products
 from catalog.services.search import engine, index_products
 from miniback.core.pagination import encode, page
+from miniback.core.statistics import refresh_statistics
 from tests.conftest import Api
 
 SMALL, TRIES, PAGE = 2_000, 41, 20
@@ -103,10 +104,7 @@ def grow(products: int) -> None:
     for done in seed_products(products):
         if done % 20_000 == 0:
             say(f"  {done:,} products after {time.monotonic() - began:.0f} s")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "ANALYZE" if connection.vendor != "mysql" else "ANALYZE TABLE catalog_product"
-        )
+    refresh_statistics("catalog")
     say(f"{connection.vendor}: {products:,} products after {time.monotonic() - began:.0f} s")
 
 

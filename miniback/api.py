@@ -27,6 +27,8 @@ from orders.viewsets import (
 )
 
 router = ApiRouter()
+# Addresses are tried in this order; the busiest is found first.
+router.register("products", ProductViewSet, "product")
 router.register_singleton("auth", AuthViewSet, "auth")
 router.register_singleton("me", MeViewSet, "me")
 router.register("addresses", AddressViewSet, "address")
@@ -34,7 +36,6 @@ router.register("uploads", UploadViewSet, "upload")
 router.register_singleton("home", HomeViewSet, "home")
 router.register("categories", CategoryViewSet, "category")
 router.register("brands", BrandViewSet, "brand")
-router.register("products", ProductViewSet, "product")
 router.register_singleton("search/hot", HotKeywordViewSet, "hot-keyword")
 router.register_singleton("search/suggestions", SuggestionViewSet, "suggestion")
 router.register_singleton("search/history", SearchHistoryViewSet, "search-history")

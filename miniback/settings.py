@@ -252,6 +252,8 @@ def database(address: str) -> dict[str, Any]:
         config["TEST"]["NAME"].parent.mkdir(parents=True, exist_ok=True)
         return config
     config.update(CONN_HEALTH_CHECKS=True)
+    # The same backends, which trust for a second a connection that has just answered.
+    config["ENGINE"] = config["ENGINE"].replace("django.db", "miniback.core")
     if config["ENGINE"].endswith("mysql"):
         options.update(charset="utf8mb4", isolation_level="read committed")
         options.update(connect_timeout=3, read_timeout=60, write_timeout=60)

@@ -41,7 +41,7 @@ from miniback.core.errors import NotFound, PlatformUnavailable, Throttled
 from miniback.core.pagination import KeysetPagination
 from miniback.core.queries import CompiledValues
 from miniback.core.schema import describe, path_id
-from miniback.core.serializers import parse
+from miniback.core.serializers import parse, parse_query
 from miniback.core.uploads import upload_urls
 
 RELATED = 10
@@ -85,7 +85,7 @@ class ProductViewSet(ShopWindowViewSet):
         A search is ordered by relevance. Words are found in name, brand, category, tags, SKU codes,
         subtitle and attributes; nobody needs to put spaces between Chinese words.
         """
-        wanted = parse(ProductQuery, request.query_params)
+        wanted = parse_query(ProductQuery, request)
         self.wanted, self.ordering = wanted, reading_order(wanted)
         page: list[Any] = self.paginate_queryset(Product.objects.all()) or []
         answer = self.get_paginated_response([product_card(row) for row in page])

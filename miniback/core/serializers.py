@@ -1,10 +1,14 @@
 """Shapes of core's own resources, and number fields with bounds for every app."""
 
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Any
 
+from django.core.handlers.wsgi import get_bytes_from_wsgi
+from django.http import QueryDict
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from miniback.core.models import Upload, UploadPurpose
 from miniback.core.money import MAX_FEN
@@ -38,6 +42,21 @@ def parse(kind: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
     Raises ValidationError.
     """
     return dict(_made_once(kind).run_validation(data))
+
+
+def parse_query(kind: type[serializers.Serializer[Any]], request: Request) -> Mapping[str, Any]:
+    """The same for a request's query, of which a shop's pages have few: each is read once.
+
+    Raises ValidationError.
+    """
+    return _parsed_query(kind, get_bytes_from_wsgi(request.META, "QUERY_STRING", ""))
+
+
+@lru_cache(maxsize=1000)
+def _parsed_query(
+    kind: type[serializers.Serializer[Any]], query_string: bytes
+) -> Mapping[str, Any]:
+    return MappingProxyType(parse(kind, QueryDict(query_string)))
 
 
 class StrictIntegerField(serializers.IntegerField):

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from catalog.services.importing import import_products
 from catalog.services.tables import UnreadableFile, read_table
 from miniback.core.csv import harmless
+from miniback.core.statistics import MANY, refresh_statistics
 
 
 class Command(BaseCommand):
@@ -48,6 +49,8 @@ class Command(BaseCommand):
                         )
         except UnreadableFile as error:
             raise CommandError(str(error)) from error
+        if counts["made"] >= MANY:
+            refresh_statistics("catalog")
         said = ("made", "updated", "there", "refused")
         self.stdout.write(", ".join(f"{counts[kind]} {kind}" for kind in said))
         if counts["refused"]:

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from catalog.models import Product
 from catalog.services.products import reindex
+from miniback.core.statistics import MANY, refresh_statistics
 
 
 class Command(BaseCommand):
@@ -18,4 +19,6 @@ class Command(BaseCommand):
         with tqdm(total=total, unit=" products", disable=not sys.stderr.isatty()) as bar:
             for done in reindex({}):
                 bar.update(done)
+        if total >= MANY:
+            refresh_statistics("catalog")
         self.stdout.write(f"{total} products are indexed.")

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from catalog.seed import FAMILIES, seed_products
 from catalog.seed_window import seed_window
+from miniback.core.statistics import MANY, refresh_statistics
 from orders.models import Coupon, CouponKind, CouponSource, MessageKind, MessageTemplate
 
 COUPONS: dict[str, dict[str, Any]] = {
@@ -52,6 +53,8 @@ class Command(BaseCommand):
             self.add_coupons()
             self.add_templates()
             seed_window()
+        if total >= MANY:
+            refresh_statistics("catalog")
         self.stdout.write(f"{total} products are there.")
 
     def add_coupons(self) -> None:
