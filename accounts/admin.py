@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Address, Customer, Identity, Session, Staff, by_phone
-from miniback.core.admin import FactsOnly
+from miniback.core.shop_admin import FactsOnly, ShopAdmin
 
 
 class IdentityInline(FactsOnly, admin.TabularInline):
@@ -35,7 +35,7 @@ class AddressInline(FactsOnly, admin.TabularInline):
 
 
 @admin.register(Customer)
-class CustomerAdmin(admin.ModelAdmin):
+class CustomerAdmin(ShopAdmin):
     """Customers come from the platforms; staff may block them."""
 
     list_display = ["id", "nickname", "masked_phone", "identity_count", "is_active", "date_joined"]
@@ -44,7 +44,6 @@ class CustomerAdmin(admin.ModelAdmin):
     search_fields = ["nickname", "identities__openid"]
     search_help_text = _("nickname, openid, a whole phone number or its last four digits")
     ordering = ["-id"]
-    show_full_result_count = False
     fields = [
         "nickname",
         "masked_phone",

@@ -56,8 +56,7 @@ class User(AbstractUser):
 
     @property
     def masked_phone(self) -> str:
-        """13812345678 -> 138****5678."""
-        return f"{self.phone[:3]}****{self.phone[-4:]}" if self.phone else ""
+        return mask_phone(self.phone)
 
 
 class CustomerManager(UserManager["Customer"]):
@@ -168,6 +167,11 @@ class Address(models.Model):
 
     def __str__(self) -> str:
         return f"{self.recipient}, {self.city}"
+
+
+def mask_phone(phone: str) -> str:
+    """13812345678 -> 138****5678."""
+    return f"{phone[:3]}****{phone[-4:]}" if phone else ""
 
 
 def by_phone(digits: str) -> models.Q:

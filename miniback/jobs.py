@@ -6,18 +6,21 @@ from typing import Final
 from accounts.services.profile import CHECK_AVATAR
 from catalog.services.moderation import CHECK_REVIEW, check_avatar, check_review, give_up_waiting
 from catalog.services.products import REINDEX, publish_due_products, reindex_named
-from miniback.core import outbox
+from miniback.core import outbox, tasks
 from miniback.core.idempotency import forget_old_keys
 from miniback.core.leases import Job
+from miniback.core.models import TaskKind
 from miniback.core.providers import refresh_certificates
 from orders.services.cancellation import close_unpaid_orders, remind_unpaid_orders
 from orders.services.daily import refresh_daily_totals
+from orders.services.exports import export_orders
 from orders.services.fulfillment import confirm_old_shipments
 from orders.services.messages import SEND_MESSAGE, send_message
 from orders.services.notices import process_due_notices
 from orders.services.reconciliation import reconcile_due_days
 from orders.services.refunds import send_due_refunds
 from orders.services.settlement import CLOSE_PAYMENT, check_due_payments, close_payment_by_number
+from orders.services.sheets import ship_sheet
 from orders.services.shipping import UPLOAD_SHIPPING, upload_shipping
 
 OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {
@@ -30,8 +33,18 @@ OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {
 }
 
 
+TASK_HANDLERS: Final[Mapping[str, tasks.Handler]] = {
+    TaskKind.EXPORT_ORDERS: export_orders,
+    TaskKind.SHIP_SHEET: ship_sheet,
+}
+
+
 def deliver_outbox() -> None:
     outbox.deliver(OUTBOX_HANDLERS)
+
+
+def run_due_tasks() -> None:
+    tasks.run_due_tasks(TASK_HANDLERS)
 
 
 JOBS: Final = (
@@ -49,3 +62,5 @@ JOBS: Final = (
     Job("reconcile_due_days", reconcile_due_days, every_seconds=1800),
     Job("forget_old_keys", forget_old_keys, every_seconds=3600),
 )
+# What may take minutes: a thread of its own, so that nothing above waits for it.
+LONG_JOBS: Final = (Job("run_due_tasks", run_due_tasks, every_seconds=1),)

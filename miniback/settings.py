@@ -161,6 +161,7 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 MEDIA_ROOT = Path(text("MEDIA_ROOT", str(VAR_DIR / "media")))
+PRIVATE_ROOT = Path(text("PRIVATE_ROOT", str(VAR_DIR / "private")))
 MEDIA_URL = url("MEDIA_URL", f"{PUBLIC_URL}/media") + "/"
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -201,6 +202,11 @@ STORAGES: dict[str, dict[str, Any]] = {
     "default": s3_storage(MEDIA_S3_BUCKET, MEDIA_URL)
     if MEDIA_S3_BUCKET
     else {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # What staff upload and export; several machines share this folder.
+    "private": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": PRIVATE_ROOT, "base_url": None},
+    },
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

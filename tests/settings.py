@@ -13,6 +13,7 @@ os.environ["FIELD_ENCRYPTION_KEYS"] = urlsafe_b64encode(b"e" * 32).decode()
 os.environ["FIELD_HASH_KEY"] = "tests-" + "h" * 40
 os.environ["PUBLIC_URL"] = "http://127.0.0.1:8000"
 os.environ["ALLOWED_HOSTS"] = "127.0.0.1,localhost,testserver"
+os.environ["PRIVATE_ROOT"] = tempfile.mkdtemp(prefix="miniback-private-")
 os.environ["CORS_ALLOWED_ORIGINS"] = "http://127.0.0.1:9000"
 
 from miniback.settings import *  # noqa: E402, F403

@@ -165,8 +165,12 @@ def test_the_example_environment_is_in_step() -> None:
 
 def test_no_room_is_called_junk() -> None:
     names = {"utils", "helpers", "common", "misc", "base"}
+    # Django asks a database backend for a module of this name.
+    backends = ROOT / "miniback" / "core" / "backends"
     assert [
-        path for path in tracked("*.py") if path.stem in names or path.parent.name in names
+        path
+        for path in tracked("*.py")
+        if (path.stem in names or path.parent.name in names) and backends not in path.parents
     ] == []
 
 

@@ -5,6 +5,7 @@ from django.contrib import admin
 
 from catalog.admin.products import SMALL_JSON
 from catalog.models import FreightRule, FreightTemplate
+from miniback.core.shop_admin import ShopAdmin
 
 
 class FreightRuleForm(forms.ModelForm):
@@ -21,7 +22,7 @@ class FreightRuleInline(admin.TabularInline):
 
 
 @admin.register(FreightTemplate)
-class FreightTemplateAdmin(admin.ModelAdmin):
+class FreightTemplateAdmin(ShopAdmin):
     list_display = ["name", "unit"]
     search_fields = ["name"]
     ordering = ["name"]

@@ -30,9 +30,9 @@ from catalog.services.products import (
 )
 from catalog.services.search import index_products
 from catalog.services.stock import MAX_STOCK, adjust_stock
-from miniback.core.admin import FactsOnly, yuan
 from miniback.core.errors import DomainError
 from miniback.core.pictures import picture_url
+from miniback.core.shop_admin import FactsOnly, ShopAdmin, Tabbed, yuan
 
 
 class ProductForm(forms.ModelForm):
@@ -159,17 +159,16 @@ class PictureInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin):
+class ProductAdmin(Tabbed, ShopAdmin):
     form = ProductForm
     list_display = ["thumbnail", "name", "category", "price", "in_stock", "sales_count", "status"]
     list_display_links = ["thumbnail", "name"]
-    list_filter = ["status", "in_stock", "category"]
+    list_filter = ["in_stock", "category"]
     list_select_related = ["category"]
     search_fields = ["name", "skus__code"]
     search_help_text = _("name or SKU code")
     autocomplete_fields = ["category", "brand", "related"]
     ordering = ["-id"]
-    show_full_result_count = False
     inlines = [OptionInline, SkuInline, PictureInline]
     formfield_overrides = SMALL_JSON
     actions = ["put_on_sale", "take_off_sale", "make_skus"]
@@ -250,10 +249,9 @@ class ProductAdmin(admin.ModelAdmin):
 
 
 @admin.register(StockMovement)
-class StockMovementAdmin(FactsOnly, admin.ModelAdmin):
+class StockMovementAdmin(FactsOnly, ShopAdmin):
     list_display = ["created_at", "sku", "kind", "delta", "reference", "note"]
     list_filter = ["kind"]
     list_select_related = ["sku"]
     search_fields = ["sku__code", "reference"]
     ordering = ["-id"]
-    show_full_result_count = False

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from catalog.models import Review
 from catalog.services.review_counts import set_visibility
 from catalog.services.reviews import reply_to_review
-from miniback.core.admin import FactsOnly
+from miniback.core.shop_admin import FactsOnly, ShopAdmin
 from miniback.core.uploads import upload_urls
 
 FIELDS: list[Any] = [
@@ -23,7 +23,7 @@ FIELDS: list[Any] = [
 
 
 @admin.register(Review)
-class ReviewAdmin(FactsOnly, admin.ModelAdmin):
+class ReviewAdmin(FactsOnly, ShopAdmin):
     list_display = [
         "created_at", "product", "stars", "text", "has_images", "answered", "user", "is_visible",
         "moderation",
@@ -38,7 +38,6 @@ class ReviewAdmin(FactsOnly, admin.ModelAdmin):
     list_select_related = ["product", "user"]
     search_fields = ["reference", "product__name", "text"]
     ordering = ["-id"]
-    show_full_result_count = False
     actions = ["hide", "show"]
     fields = FIELDS
 

@@ -19,9 +19,10 @@ from catalog.models import (
 )
 from catalog.services.products import announce_new_name
 from miniback.core.pictures import picture_url
+from miniback.core.shop_admin import ShopAdmin
 
 
-class SearchedByName(admin.ModelAdmin):
+class SearchedByName(ShopAdmin):
     """Products are found by the names of these: a new one reaches the index by a job."""
 
     @transaction.atomic
@@ -49,7 +50,7 @@ class BrandAdmin(SearchedByName):
 
 
 @admin.register(Banner)
-class BannerAdmin(admin.ModelAdmin):
+class BannerAdmin(ShopAdmin):
     list_display = [
         "thumbnail",
         "title",
@@ -82,7 +83,7 @@ class PickedInline(admin.TabularInline):
 
 
 @admin.register(HomeRow)
-class HomeRowAdmin(admin.ModelAdmin):
+class HomeRowAdmin(ShopAdmin):
     list_display = ["title", "rule", "category", "size", "position", "is_visible"]
     list_editable = ["position", "is_visible"]
     list_select_related = ["category"]
@@ -92,7 +93,7 @@ class HomeRowAdmin(admin.ModelAdmin):
 
 
 @admin.register(HotKeyword)
-class HotKeywordAdmin(admin.ModelAdmin):
+class HotKeywordAdmin(ShopAdmin):
     list_display = ["keyword", "is_default", "is_highlighted", "position"]
     list_editable = ["is_default", "is_highlighted", "position"]
     search_fields = ["keyword"]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from django.conf import settings
-from django.core.files.storage import default_storage
+from django.core.files.storage import Storage, default_storage, storages
 from django.db import models
 from django.db.models import F
 from django.utils import timezone
@@ -17,6 +17,12 @@ from miniback.core.fields import ExactCharField
 from miniback.core.transactions import retry
 
 M = TypeVar("M", bound="DueModel")
+
+
+def private_storage() -> Storage:
+    """Files that only the back office hands out: never under MEDIA_URL."""
+    return storages["private"]
+
 
 FIRST_RETRY = timedelta(seconds=15)
 LONGEST_RETRY = timedelta(hours=1)
@@ -136,6 +142,48 @@ class JobLease(DueModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class TaskKind(models.TextChoices):
+    SHIP_SHEET = "ship_sheet", _("ship by a sheet")
+    EXPORT_ORDERS = "export_orders", _("export orders")
+    IMPORT_PRODUCTS = "import_products", _("import products")
+    EXPORT_PRODUCTS = "export_products", _("export products")
+
+
+class Task(DueModel):
+    """Long work that a member of staff asked for: how far it is, what came out, and its files.
+
+    ``counts`` says how many rows came to what; ``report`` is a table of rows to fetch.
+    """
+
+    kind = models.CharField(_("kind"), max_length=30, choices=TaskKind)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("asked for by")
+    )
+    params = models.JSONField(_("what was asked"), default=dict)
+    source = models.FileField(_("file"), storage=private_storage, max_length=200, blank=True)
+    report = models.FileField(_("result"), storage=private_storage, max_length=200, blank=True)
+    total = models.PositiveIntegerField(_("rows in all"), default=0)
+    done = models.PositiveIntegerField(_("rows done"), default=0)
+    counts = models.JSONField(_("outcome"), default=dict)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+
+    objects: ClassVar[Any] = DueQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.pk}"
+
+    @property
+    def percent(self) -> int:
+        if self.finished_at:
+            return 100
+        return min(99, 100 * self.done // self.total) if self.total else 0
 
 
 class PlatformCertificate(models.Model):

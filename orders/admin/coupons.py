@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer
-from miniback.core.admin import FactsOnly
 from miniback.core.errors import DomainError
+from miniback.core.shop_admin import FactsOnly, ShopAdmin
 from orders.models import ClaimedCoupon, Coupon
 from orders.services.coupons import give_coupon
 
@@ -54,7 +54,7 @@ class CouponForm(forms.ModelForm):
 
 
 @admin.register(Coupon)
-class CouponAdmin(admin.ModelAdmin):
+class CouponAdmin(ShopAdmin):
     form = CouponForm
     list_display = [
         "name",
@@ -70,7 +70,6 @@ class CouponAdmin(admin.ModelAdmin):
     search_fields = ["name", "code"]
     autocomplete_fields = ["categories", "brands", "products"]
     ordering = ["-id"]
-    show_full_result_count = False
     fieldsets = (
         (None, {"fields": ["name", "is_active"]}),
         (
@@ -105,7 +104,7 @@ class GiveForm(forms.ModelForm):
 
 
 @admin.register(ClaimedCoupon)
-class ClaimedCouponAdmin(FactsOnly, admin.ModelAdmin):
+class ClaimedCouponAdmin(FactsOnly, ShopAdmin):
     """Adding one gives it, through the service; nothing else is changed by hand."""
 
     form = GiveForm
@@ -116,7 +115,6 @@ class ClaimedCouponAdmin(FactsOnly, admin.ModelAdmin):
     autocomplete_fields = ["coupon"]
     raw_id_fields = ["user"]
     ordering = ["-id"]
-    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("orders.add_claimedcoupon")

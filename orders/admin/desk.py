@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from django import forms
 from django.contrib import messages
@@ -31,7 +31,7 @@ class DeskMixin:
 
     desk: Sequence[DeskAction] = ()
     desk_permission = ""
-    change_form_template: Any = "admin/desk/change_form.html"
+    change_form_template: ClassVar[Any] = "admin/desk/change_form.html"
 
     def get_urls(self: Any) -> list[URLPattern]:
         own = [
@@ -44,6 +44,9 @@ class DeskMixin:
         ]
         return [*own, *super().get_urls()]  # type: ignore[misc]
 
+    def has_desk_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(self.desk_permission))
+
     def desk_url_name(self: Any, action: DeskAction) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{action.url}"
 
@@ -55,7 +58,7 @@ class DeskMixin:
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         row = self.get_object(request, object_id)
-        status = row.status if row and request.user.has_perm(self.desk_permission) else ""
+        status = row.status if row and self.has_desk_permission(request) else ""
         buttons = [
             {
                 "action": action,
@@ -64,12 +67,13 @@ class DeskMixin:
             for action in self.desk
             if status in action.statuses
         ]
-        context = {**(extra_context or {}), "buttons": buttons}
+        may_change = self.has_desk_permission(request)
+        context = {**(extra_context or {}), "buttons": buttons, "may_change": may_change}
         return super().change_view(request, object_id, form_url, context)  # type: ignore[misc]
 
     def act(self: Any, action: DeskAction, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask what an action needs, then do it through its service; a refusal says why."""
-        if not request.user.has_perm(self.desk_permission):
+        if not self.has_desk_permission(request):
             raise PermissionDenied
         row = get_object_or_404(self.model, pk=pk)
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])

@@ -7,14 +7,14 @@ from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from miniback.core.shop_admin import ShopAdmin
 from orders.models import MessageTemplate
 
 
 @admin.register(MessageTemplate)
-class MessageTemplateAdmin(admin.ModelAdmin):
+class MessageTemplateAdmin(ShopAdmin):
     list_display = ["kind", "template_id", "is_active", "agreed"]
     fields = ["kind", "template_id", "fields", "page", "is_active"]
-    show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MessageTemplate]:
         return super().get_queryset(request).annotate(agreed=Sum("consents__count", default=0))

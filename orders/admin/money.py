@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from miniback.core.admin import FactsOnly, yuan
 from miniback.core.fields import YuanFormField
 from miniback.core.models import Upload
+from miniback.core.shop_admin import FactsOnly, ShopAdmin, Tabbed, yuan
 from orders.admin.desk import DeskAction, DeskMixin
 from orders.models import (
     Bill,
@@ -45,13 +45,12 @@ class RefundInline(FactsOnly, admin.TabularInline):
 
 
 @admin.register(Payment)
-class PaymentAdmin(FactsOnly, admin.ModelAdmin):
+class PaymentAdmin(FactsOnly, ShopAdmin):
     list_display = ["number", "order", "channel", "amount", "status", "is_applied", "paid_at"]
     list_filter = ["status", "is_applied", "channel"]
     list_select_related = ["order"]
     search_fields = ["number", "transaction_id", "order__number"]
     ordering = ["-id"]
-    show_full_result_count = False
     exclude = ["amount_fen"]
     readonly_fields = ["amount"]
     inlines = [RefundInline]
@@ -110,7 +109,7 @@ class RefundLineInline(FactsOnly, admin.TabularInline):
 
 
 @admin.register(Refund)
-class RefundAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
+class RefundAdmin(Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     desk_permission = "orders.change_refund"
     desk = (
         DeskAction("approve", _("Approve"), ApproveForm, refund_decisions.approve_refund, ASKED),
@@ -130,11 +129,10 @@ class RefundAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
     )
     inlines = [RefundLineInline]
     list_display = ["number", "payment", "kind", "amount", "status", "last_error", "created_at"]
-    list_filter = ["status", "kind", "is_shipped"]
+    list_filter = ["kind", "is_shipped"]
     list_select_related = ["payment"]
     search_fields = ["number", "payment__number", "payment__order__number"]
     ordering = ["-id"]
-    show_full_result_count = False
     fieldsets = (
         (None, {"fields": ["number", "status", "kind", "is_shipped", "reason", "pictures"]}),
         (_("money"), {"fields": ["amount", "freight", "payment", "platform_id", "succeeded_at"]}),
@@ -166,13 +164,12 @@ class RefundAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
 
 
 @admin.register(Notice)
-class NoticeAdmin(FactsOnly, admin.ModelAdmin):
+class NoticeAdmin(FactsOnly, ShopAdmin):
     list_display = ["notice_id", "event_type", "payment", "outcome", "note", "received_at"]
     list_filter = ["outcome", "event_type"]
     list_select_related = ["payment"]
     search_fields = ["notice_id", "payment__number"]
     ordering = ["-id"]
-    show_full_result_count = False
     # The content names the payer.
     exclude = ["content", "body", "headers"]
 
@@ -192,11 +189,10 @@ class BillDifferenceInline(FactsOnly, admin.TabularInline):
 
 
 @admin.register(Bill)
-class BillAdmin(FactsOnly, admin.ModelAdmin):
+class BillAdmin(FactsOnly, ShopAdmin):
     list_display = ["__str__", "row_count", "paid", "refunded", "compared_at", "open_count"]
     list_filter = ["channel"]
     ordering = ["-day", "channel"]
-    show_full_result_count = False
     exclude = ["paid_fen", "refunded_fen"]
     readonly_fields = ["paid", "refunded"]
     inlines = [BillDifferenceInline]
@@ -214,7 +210,7 @@ class BillAdmin(FactsOnly, admin.ModelAdmin):
 
 
 @admin.register(BillDifference)
-class BillDifferenceAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
+class BillDifferenceAdmin(Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     desk_permission = "orders.change_billdifference"
     desk = (
         DeskAction(
@@ -223,11 +219,10 @@ class BillDifferenceAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
         ),
     )  # fmt: skip
     list_display = ["number", "bill", "kind", "is_refund", "theirs", "ours", "status", "note"]
-    list_filter = ["status", "kind", "is_refund", "bill__channel"]
+    list_filter = ["kind", "is_refund", "bill__channel"]
     list_select_related = ["bill"]
     search_fields = ["number", "transaction_id"]
     ordering = ["-id"]
-    show_full_result_count = False
     exclude = ["theirs_fen", "ours_fen"]
     readonly_fields = ["theirs", "ours"]
     theirs = yuan("theirs_fen", _("the platform's amount"))
@@ -243,11 +238,10 @@ class EntryInline(FactsOnly, admin.TabularInline):
 
 
 @admin.register(LedgerTransaction)
-class LedgerTransactionAdmin(FactsOnly, admin.ModelAdmin):
+class LedgerTransactionAdmin(FactsOnly, ShopAdmin):
     list_display = ["event_key", "order", "posted_at", "posted_on"]
     list_filter = ["posted_on"]
     list_select_related = ["order"]
     search_fields = ["event_key", "order__number"]
     ordering = ["-id"]
-    show_full_result_count = False
     inlines = [EntryInline]

@@ -1,21 +1,25 @@
 """The orders desk: an order as one page, shipped through the service."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import by_phone
-from miniback.core.admin import FactsOnly, yuan
+from accounts.models import mask_phone
 from miniback.core.fields import YuanFormField
-from miniback.core.pictures import picture_url
+from miniback.core.shop_admin import FactsOnly, ShopAdmin, Tabbed, yuan
 from orders.admin.desk import DeskAction, DeskMixin
-from orders.models import Carrier, CartLine, Order, OrderEvent, OrderLine, Payment, Shipment
+from orders.admin.order_page import order_page
+from orders.admin.sheets import ManyOrdersMixin
+from orders.models import Carrier, CartLine, Order, Shipment
 from orders.services import desk
+from orders.services.finding import find_orders
 from orders.services.fulfillment import ship_order
 from orders.status import OrderStatus
 
@@ -101,138 +105,88 @@ DESK = (
 )
 
 
-class LineInline(FactsOnly, admin.TabularInline):
-    model = OrderLine
-    fields: ClassVar[Any] = [
-        "picture_",
-        "name",
-        "options_",
-        "sku_code",
-        "unit",
-        "quantity",
-        "shipped_quantity",
-        "refunded_quantity",
-        "total",
-        "discount",
-    ]
-    readonly_fields = fields
-    extra = 0
-    discount = yuan("discount_fen", _("discount"))
-    unit = yuan("unit_fen", _("unit price"))
-    total = yuan("total_fen", _("total"))
-
-    @admin.display(description="")
-    def picture_(self, line: OrderLine) -> str:
-        url = picture_url(line.picture, "thumb")
-        return format_html('<img src="{}" width="48" height="48" alt="">', url) if url else "-"
-
-    @admin.display(description=_("options"))
-    def options_(self, line: OrderLine) -> str:
-        return line.options_text
-
-
-class ShipmentInline(FactsOnly, admin.TabularInline):
-    model = Shipment
-    fields: ClassVar[Any] = ["carrier", "tracking_number", "shipped_at", "pieces"]
-    readonly_fields = ["pieces"]
-    extra = 0
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        shipments = super().get_queryset(request)
-        return shipments.select_related("carrier").prefetch_related("lines__line")
-
-    @admin.display(description=_("pieces"))
-    def pieces(self, shipment: Shipment) -> str:
-        parts = (f"{part.quantity} × {part.line.sku_code}" for part in shipment.lines.all())
-        return ", ".join(parts)
-
-
-class PaymentInline(FactsOnly, admin.TabularInline):
-    model = Payment
-    fields: ClassVar[Any] = [
-        "number",
-        "channel",
-        "amount",
-        "status",
-        "is_applied",
-        "transaction_id",
-        "paid_at",
-    ]
-    readonly_fields = fields
-    show_change_link = True
-    extra = 0
-    amount = yuan("amount_fen", _("amount"))
-
-
-class EventInline(FactsOnly, admin.TabularInline):
-    model = OrderEvent
-    fields = ["created_at", "from_status", "to_status", "actor", "user", "note"]
-    ordering = ["id"]
-    extra = 0
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("user")
-
-
 @admin.register(Order)
-class OrderAdmin(DeskMixin, FactsOnly, admin.ModelAdmin):
-    list_display = ["number", "status", "payable", "recipient", "city", "placed_at", "is_flagged"]
-    list_filter = ["status", "is_flagged", "placed_on"]
-    search_fields = ["number", "recipient", "shipments__tracking_number"]
+class OrderAdmin(ManyOrdersMixin, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
+    change_list_template = "admin/desk/order_list.html"
+    change_form_template = "admin/desk/order.html"
+    list_display = [
+        "number",
+        "status",
+        "payable",
+        "masked_recipient",
+        "masked_phone",
+        "placed",
+        "is_flagged",
+    ]
+    list_filter = ["placed_on", "is_flagged"]
+    actions = ["print_selected"]
+    # What they are looked for in is `find_orders`'.
+    search_fields = ["number"]
     search_help_text = _(
-        "order number, recipient, tracking number, whole phone or last four digits"
+        "order number, recipient, tracking number, product, whole phone or last four digits"
     )
     ordering = ["-id"]
-    show_full_result_count = False
-    list_per_page = 50
     desk = DESK
     desk_permission = "orders.change_order"
-    inlines = [LineInline, ShipmentInline, PaymentInline, EventInline]
-    fieldsets = (
-        (None, {"fields": ["number", "status", "customer", "note", "cancel_reason", "staff_note"]}),
-        (_("money"), {"fields": [("goods", "freight", "discount", "payable"), "coupon"]}),
-        (_("deliver to"), {"fields": ["recipient", "phone", "address"]}),
-        (
-            _("moments"),
-            {
-                "fields": [
-                    ("placed_at", "pay_before"),
-                    ("paid_at", "shipped_at", "completed_at", "cancelled_at"),
-                ]
-            },
-        ),
-    )
-    goods = yuan("goods_fen", _("goods"))
-    freight = yuan("freight_fen", _("freight"))
-    discount = yuan("discount_fen", _("discount"))
+    # The page shows all of it by its own template.
+    fields = ["number"]
     payable = yuan("payable_fen", _("to pay"))
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Order | None = None) -> list[str]:
-        return ["customer", "goods", "freight", "discount", "payable", "coupon", "phone", "address"]
+    def get_urls(self) -> list[URLPattern]:
+        reveal = self.admin_site.admin_view(self.reveal)
+        return [path("<int:pk>/reveal/", reveal, name="orders_order_reveal"), *super().get_urls()]
 
-    @admin.display(description=_("coupon"))
-    def coupon(self, order: Order) -> str:
-        return order.claimed_coupon.coupon.name if order.claimed_coupon else "-"
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {**(extra_context or {}), "may_change": self.has_desk_permission(request)}
+        return super().changelist_view(request, context)
 
-    @admin.display(description=_("address"))
-    def address(self, order: Order) -> str:
-        return f"{order.province} {order.city} {order.district} {order.detail}"
-
-    @admin.display(description=_("customer"))
-    def customer(self, order: Order) -> str:
-        url = reverse("admin:accounts_customer_change", args=[order.user_id])
-        return format_html('<a href="{}">{}</a>', url, order.user)
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        order = self.get_object(request, object_id)
+        context = dict(extra_context or {})
+        if order is not None and self.has_view_permission(request):
+            who = self.masked_recipient(order), self.masked_phone(order)
+            context |= {**order_page(request, order), "who": who}
+        return super().change_view(request, object_id, form_url, context)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        # Numbers are stored in upper case, and compared byte by byte.
-        found, may_repeat = super().get_search_results(request, queryset, search_term.upper())
-        if search_term.isdigit():
-            found |= queryset.filter(by_phone(search_term))
-        return found, may_repeat
+        for word in search_term.split():
+            queryset = queryset.filter(find_orders(word))
+        return queryset, False
+
+    @admin.display(description=_("placed at"), ordering="id")
+    def placed(self, order: Order) -> str:
+        return f"{timezone.localtime(order.placed_at):%Y-%m-%d %H:%M}"
+
+    @admin.display(description=_("recipient"))
+    def masked_recipient(self, order: Order) -> str:
+        return f"{order.recipient[:1]}**"
+
+    @admin.display(description=_("phone"))
+    def masked_phone(self, order: Order) -> str:
+        return mask_phone(order.phone)
+
+    def reveal(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show who and where, once; that it was looked at is kept."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        order = get_object_or_404(Order, pk=pk)
+        self.log_change(request, order, str(_("Looked at phone and address")))
+        self.message_user(request, f"{order.recipient} {order.phone} {order.address}")
+        return HttpResponseRedirect(reverse("admin:orders_order_change", args=[pk]))
 
 
 @admin.register(Carrier)
-class CarrierAdmin(admin.ModelAdmin):
+class CarrierAdmin(ShopAdmin):
     list_display = ["name", "code", "is_active"]
     list_editable = ["is_active"]
     search_fields = ["name", "code"]
@@ -240,19 +194,17 @@ class CarrierAdmin(admin.ModelAdmin):
 
 
 @admin.register(Shipment)
-class ShipmentAdmin(FactsOnly, admin.ModelAdmin):
+class ShipmentAdmin(FactsOnly, ShopAdmin):
     list_display = ["tracking_number", "carrier", "order", "shipped_at"]
     list_filter = ["carrier"]
     list_select_related = ["carrier", "order"]
     search_fields = ["tracking_number", "order__number"]
     ordering = ["-id"]
-    show_full_result_count = False
 
 
 @admin.register(CartLine)
-class CartLineAdmin(FactsOnly, admin.ModelAdmin):
+class CartLineAdmin(FactsOnly, ShopAdmin):
     list_display = ["user", "sku", "quantity", "is_selected", "created_at"]
     list_select_related = ["user", "sku"]
     search_fields = ["sku__code"]
     ordering = ["-id"]
-    show_full_result_count = False

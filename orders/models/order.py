@@ -104,6 +104,7 @@ class Order(models.Model):
             models.Index(fields=["user", "status", "id"], name="order_user_status"),
             models.Index(fields=["status", "pay_before"], name="order_status_pay_before"),
             models.Index(fields=["status", "id"], name="order_status"),
+            models.Index(fields=["recipient", "id"], name="order_recipient"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -139,6 +140,14 @@ class Order(models.Model):
         if self.reviewed_at:
             actions = tuple(name for name in actions if name != "review")
         return actions
+
+    @property
+    def region(self) -> str:
+        return f"{self.province} {self.city} {self.district}".strip()
+
+    @property
+    def address(self) -> str:
+        return f"{self.region} {self.detail}"
 
     @property
     def freight_paid_fen(self) -> int:

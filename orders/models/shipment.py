@@ -38,6 +38,7 @@ class Shipment(models.Model):
     class Meta:
         verbose_name = _("shipment")
         verbose_name_plural = _("shipments")
+        indexes = [models.Index(fields=["tracking_number"], name="shipment_tracking")]
         constraints = [
             models.UniqueConstraint(
                 fields=["order", "carrier", "tracking_number"], name="shipment_once"

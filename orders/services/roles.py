@@ -17,7 +17,7 @@ OWNERS_ONLY: Final = {"accounts.staff", "accounts.user", "auth.group", "auth.per
 _SHOWN_WITH_ORDERS: Final = dict.fromkeys(
     ["accounts.customer", "accounts.identity", "accounts.address", "catalog.product", "catalog.sku",
      "orders.order", "orders.orderline", "orders.orderevent", "orders.payment", "orders.refund",
-     "orders.refundline", "orders.shipment", "orders.shipmentline", "orders.carrier"],
+     "orders.refundline", "orders.shipment", "orders.shipmentline", "orders.carrier", "core.task"],
     "v",
 )  # fmt: skip
 # Role -> model -> what it may (view, add, change, delete). The owner may everything, the reader look.
@@ -35,6 +35,7 @@ ROLES: Final[dict[str, dict[str, str]]] = {
         "catalog.stockmovement": "v",
         "orders.coupon": "vac",
         "core.upload": "v",
+        "core.task": "v",
     },
     "orders": {
         **_SHOWN_WITH_ORDERS,

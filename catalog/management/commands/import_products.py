@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from catalog.services.importing import import_products
-from catalog.services.tables import UnreadableFile, read_table
-from miniback.core.csv import harmless
+from catalog.services.tables import read_table
 from miniback.core.statistics import MANY, refresh_statistics
+from miniback.core.tables import UnreadableFile, harmless
 
 
 class Command(BaseCommand):

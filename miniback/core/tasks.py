@@ -1,0 +1,82 @@
+"""Long work of the back office: begun by a request, done by `run_jobs`, watched on a page."""
+
+import csv
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.core.files.base import ContentFile, File
+from django.utils import timezone
+
+from miniback.core.errors import DomainError
+from miniback.core.models import Task, random_id
+from miniback.core.tables import UnreadableFile, harmless
+
+logger = logging.getLogger(__name__)
+
+# Whoever does it says that often that it lives, and shows how far it is.
+PULSE_SECONDS = 1.0
+LEASE = timedelta(seconds=30)
+TRIES = 5
+
+Row = list[Any]
+# Does a task, yielding rows of its report, or an empty one after a step without any. It may be begun
+# again from the start after a crash, so what it did before must stand as it is.
+Handler = Callable[[Task], Iterator[Row]]
+
+
+def begin_task(
+    kind: str, *, user: Any, params: Mapping[str, Any], source: bytes = b"", suffix: str = ".csv"
+) -> Task:
+    """Leave work for the jobs. ``source`` is the file it reads, kept under a random name."""
+    task = Task(kind=kind, user=user, params=dict(params), due_at=timezone.now())
+    if source:
+        task.source.save(f"tasks/{random_id()}{suffix}", ContentFile(source), save=False)
+    task.save()
+    return task
+
+
+def run_due_tasks(handlers: Mapping[str, Handler]) -> None:
+    """Do what is due, one after the other; a task of a runner that died is begun again."""
+    for task in Task.objects.claim(lease=LEASE, limit=1):
+        try:
+            _run(task, handlers[task.kind])
+        except (DomainError, UnreadableFile) as error:
+            _end(task, str(getattr(error, "detail", error))[:300])
+        except Exception as error:
+            logger.exception("task %s failed", task.pk)
+            told = f"{type(error).__name__}: {error}"[:300]
+            if task.attempts >= TRIES:
+                _end(task, told)
+            else:
+                task.due_at, task.last_error = task.next_try_at(timezone.now()), told
+                task.save(update_fields=["due_at", "last_error"])
+
+
+def _run(task: Task, handler: Handler) -> None:
+    task.done, task.counts = 0, {}
+    pulse = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.csv"
+        # Excel takes a file without the mark for another encoding.
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file)
+            for row in handler(task):
+                if row:
+                    writer.writerow([harmless(str(cell)) for cell in row])
+                if time.monotonic() - pulse > PULSE_SECONDS:
+                    pulse = time.monotonic()
+                    task.due_at = timezone.now() + LEASE
+                    task.save(update_fields=["due_at", "done", "total", "counts"])
+        with path.open("rb") as report:
+            task.report.save(f"tasks/{random_id()}.csv", File(report), save=False)
+    _end(task, "")
+
+
+def _end(task: Task, error: str) -> None:
+    task.due_at, task.finished_at, task.last_error = None, timezone.now(), error
+    task.save()
