@@ -1,11 +1,15 @@
 """Freight templates and their rules."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin
+from django.db.models import JSONField
 
-from catalog.admin.products import SMALL_JSON
 from catalog.models import FreightRule, FreightTemplate
 from miniback.core.shop_admin import ShopAdmin
+
+SMALL_JSON: Any = {JSONField: {"widget": forms.Textarea(attrs={"rows": 2, "cols": 26})}}
 
 
 class FreightRuleForm(forms.ModelForm):

@@ -6,13 +6,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db import transaction
-from django.db.models import JSONField, QuerySet
+from django.db.models import Max, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from catalog.admin.product_pages import ProductPages
 from catalog.models import (
     Product,
     ProductOption,
@@ -31,11 +32,40 @@ from catalog.services.products import (
 from catalog.services.search import index_products
 from catalog.services.stock import MAX_STOCK, adjust_stock
 from miniback.core.errors import DomainError
-from miniback.core.pictures import picture_url
+from miniback.core.pictures import PictureFormField, picture_url
 from miniback.core.shop_admin import FactsOnly, ShopAdmin, Tabbed, yuan
+from miniback.core.words import PairsFormField, WordsFormField
+
+
+class ManyPictures(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class PicturesFormField(forms.FileField):
+    """Any number of pictures, each looked at as one alone would be."""
+
+    widget = ManyPictures
+
+    def clean(self, data: Any, initial: Any = None) -> list[Any]:
+        one = PictureFormField()
+        return [one.clean(file) for file in data or []]
 
 
 class ProductForm(forms.ModelForm):
+    # When the form was opened: what somebody else saved since then is not written over.
+    version = forms.CharField(required=False, widget=forms.HiddenInput)
+    tags = WordsFormField(label=_("tags"), required=False, help_text=_("such as: new, gift"))
+    attributes = PairsFormField(
+        label=_("attributes"),
+        required=False,
+        may_be_lists=True,
+        help_text=_("such as: material: cotton; season: spring, autumn"),
+    )
+    new_pictures = PicturesFormField(
+        label=_("more pictures"),
+        required=False,
+        help_text=_("The first is the cover of a product that has none."),
+    )
     published_at = forms.SplitDateTimeField(
         label=_("published at"),
         required=False,
@@ -60,6 +90,23 @@ class ProductForm(forms.ModelForm):
             "published_at",
             "related",
         ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["version"].initial = self.instance.updated_at.isoformat()
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if self.instance.pk:
+            # SKUs before their product, as orders do (docs/locking.md).
+            list(Sku.objects.select_for_update().filter(product=self.instance).order_by("pk"))
+            now = Product.objects.select_for_update().get(pk=self.instance.pk).updated_at
+            if given.get("version", "") not in {"", now.isoformat()}:
+                raise forms.ValidationError(
+                    _("Somebody else has changed this product since you opened it. Open it again.")
+                )
+        return given
 
     def clean_detail_html(self) -> str:
         return clean_html(self.cleaned_data["detail_html"])
@@ -96,6 +143,10 @@ class SkuForm(forms.ModelForm):
         help_text=_("pieces to add, or to remove with a minus"),
     )
 
+    options = PairsFormField(
+        label=_("options"), required=False, help_text=_("such as: colour: red; size: L")
+    )
+
     class Meta:
         model = Sku
         widgets = {"picture": forms.ClearableFileInput(attrs={"style": "width: 11em"})}
@@ -122,9 +173,6 @@ class SkuForm(forms.ModelForm):
         return self.instance
 
 
-SMALL_JSON: dict[Any, Any] = {JSONField: {"widget": forms.Textarea(attrs={"rows": 2, "cols": 26})}}
-
-
 class SkuInline(admin.TabularInline):
     model = Sku
     form = SkuForm
@@ -140,15 +188,18 @@ class SkuInline(admin.TabularInline):
         "is_active",
     ]
     readonly_fields = ["stock"]
-    formfield_overrides = SMALL_JSON
     extra = 0
     can_delete = False
 
 
+class OptionForm(forms.ModelForm):
+    values = WordsFormField(label=_("values"), help_text=_("such as: red, blue"))
+
+
 class OptionInline(admin.TabularInline):
     model = ProductOption
+    form = OptionForm
     fields = ["name", "values", "position"]
-    formfield_overrides = SMALL_JSON
     extra = 0
 
 
@@ -159,7 +210,8 @@ class PictureInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(Tabbed, ShopAdmin):
+class ProductAdmin(ProductPages, Tabbed, ShopAdmin):
+    change_form_template = "admin/desk/product.html"
     form = ProductForm
     list_display = ["thumbnail", "name", "category", "price", "in_stock", "sales_count", "status"]
     list_display_links = ["thumbnail", "name"]
@@ -170,8 +222,7 @@ class ProductAdmin(Tabbed, ShopAdmin):
     autocomplete_fields = ["category", "brand", "related"]
     ordering = ["-id"]
     inlines = [OptionInline, SkuInline, PictureInline]
-    formfield_overrides = SMALL_JSON
-    actions = ["put_on_sale", "take_off_sale", "make_skus"]
+    actions = ["put_on_sale", "take_off_sale", "change_prices", "change_stocks", "make_skus"]
     price = yuan("price_fen", _("price"))
 
     @admin.display(description="")
@@ -183,8 +234,6 @@ class ProductAdmin(Tabbed, ShopAdmin):
         self, request: HttpRequest, obj: Product, form: forms.ModelForm, change: bool
     ) -> None:
         if change:
-            # SKUs before their product, as orders do (docs/locking.md).
-            list(Sku.objects.select_for_update().filter(product=obj).order_by("pk").only("pk"))
             # Not price, availability and sales: orders change them while the form is open.
             obj.save(update_fields=[*OWN_COLUMNS, "updated_at"])
             return
@@ -194,6 +243,7 @@ class ProductAdmin(Tabbed, ShopAdmin):
         self, request: HttpRequest, form: forms.ModelForm, formsets: Any, change: bool
     ) -> None:
         super().save_related(request, form, formsets, change)
+        self._add_pictures(form.instance, form.cleaned_data["new_pictures"])
         index_products([form.instance.pk])
 
     def save_formset(
@@ -206,6 +256,15 @@ class ProductAdmin(Tabbed, ShopAdmin):
             if delta := sku_form.cleaned_data.get("stock_change"):
                 self._change_stock(request, sku_form.instance, delta)
         refresh_product(form.instance.pk)
+
+    def _add_pictures(self, product: Product, files: list[Any]) -> None:
+        last = product.pictures.aggregate(last=Max("position"))["last"] or 0
+        for place, file in enumerate(files, start=last + 1):
+            row = ProductPicture(product=product, position=place)
+            row.picture.save("", file, save=True)
+            if not product.cover:
+                product.cover = row.picture.name
+                product.save(update_fields=["cover"])
 
     def _change_stock(self, request: HttpRequest, sku: Sku, delta: int) -> None:
         is_first = not sku.movements.exists()

@@ -67,8 +67,9 @@ def test_what_staff_save_is_found_at_once(desk: Client, anonymous: Api) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"tags": '["a", "a"]'}, {"tags": "x"}, {"attributes": '{"a": 1}'}, {"status": "gone"},
-        {"status": "scheduled"}, {"status": "scheduled", "published_at_0": "", "published_at_1": ""},
+        {"tags": '["a", "a"]'}, {"tags": "[1]"}, {"attributes": '{"a": 1}'}, {"attributes": "x"},
+        {"status": "gone"}, {"status": "scheduled"},
+        {"status": "scheduled", "published_at_0": "", "published_at_1": ""},
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(desk: Client, changes: dict[str, str]) -> None:

@@ -24,7 +24,7 @@ EVERYBODYS = {
 }  # fmt: skip
 
 # Addresses that something is done by, and what they answer then.
-POSTED = {"print": 200, "reveal": 302}
+POSTED = {"print": 200, "reveal": 302, "duplicate": 302}
 
 
 def may(role: str, label: str, letter: str) -> bool:
@@ -70,8 +70,10 @@ def expected(role: str, desk: Any, what: str, row: Any) -> bool:
             return may(role, label, "a") and desk.has_add_permission(request)
         case "delete":
             return may(role, label, "d") and desk.has_delete_permission(request, row)
-        case "export" | "reveal":
+        case "export" | "reveal" | "preview":
             return may(role, label, "v")
+        case "duplicate":
+            return may(role, label, "a")
         case "change-password" | "password":
             return may(role, label, "c")
         case _:
