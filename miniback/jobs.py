@@ -6,6 +6,7 @@ from typing import Final
 from accounts.services.profile import CHECK_AVATAR
 from catalog.services.moderation import CHECK_REVIEW, check_avatar, check_review, give_up_waiting
 from catalog.services.products import REINDEX, publish_due_products, reindex_named
+from catalog.services.sheets import export_task, import_task
 from miniback.core import outbox, tasks
 from miniback.core.idempotency import forget_old_keys
 from miniback.core.leases import Job
@@ -35,6 +36,8 @@ OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {
 
 TASK_HANDLERS: Final[Mapping[str, tasks.Handler]] = {
     TaskKind.EXPORT_ORDERS: export_orders,
+    TaskKind.EXPORT_PRODUCTS: export_task,
+    TaskKind.IMPORT_PRODUCTS: import_task,
     TaskKind.SHIP_SHEET: ship_sheet,
 }
 
@@ -61,6 +64,7 @@ JOBS: Final = (
     Job("refresh_certificates", refresh_certificates, every_seconds=12 * 3600),
     Job("reconcile_due_days", reconcile_due_days, every_seconds=1800),
     Job("forget_old_keys", forget_old_keys, every_seconds=3600),
+    Job("forget_old_files", tasks.forget_old_files, every_seconds=3600),
 )
 # What may take minutes: a thread of its own, so that nothing above waits for it.
 LONG_JOBS: Final = (Job("run_due_tasks", run_due_tasks, every_seconds=1),)

@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from catalog.admin.product_files import ProductFiles
 from catalog.admin.product_pages import ProductPages
 from catalog.models import (
     Product,
@@ -210,7 +211,8 @@ class PictureInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(ProductPages, Tabbed, ShopAdmin):
+class ProductAdmin(ProductPages, ProductFiles, Tabbed, ShopAdmin):
+    change_list_template = "admin/desk/product_list.html"
     change_form_template = "admin/desk/product.html"
     form = ProductForm
     list_display = ["thumbnail", "name", "category", "price", "in_stock", "sales_count", "status"]

@@ -80,6 +80,12 @@ def import_products(
             yield Outcome(kind, len(rows), [])
 
 
+def find_problems(table: Iterable[tuple[int, Row]]) -> Iterator[Problem]:
+    """What an import would refuse by the rows alone; nothing changes."""
+    for _product, group in itertools.groupby(table, key=lambda pair: pair[1]["product"]):
+        yield from _Draft(list(group), None).problems
+
+
 def _messages(error: ValidationError | IntegrityError | NotAPicture) -> list[str]:
     if isinstance(error, NotAPicture):
         return [str(error.detail)]

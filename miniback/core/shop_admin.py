@@ -4,15 +4,20 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, LogEntry
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
+from miniback.core.models import Task
 from miniback.core.money import format_yuan
+from miniback.core.tasks import begin_task
 
 # A list longer than this is only said to be longer: counting a million rows takes a tenth of a second.
 MOST_ROWS, MOST_OF_A_TAB = 10_000, 999
@@ -114,6 +119,29 @@ class Tabbed:
             tabs.append(Tab(title, f"?{key}={value}", shown, current == value))
         context = {**(extra_context or {}), "tabs": tabs}
         return super().changelist_view(request, context)  # type: ignore[misc]
+
+
+class BegunByStaff:
+    """For a ModelAdmin with pages beside its list, some of which begin a task."""
+
+    def begun(self: Any, request: HttpRequest, task: Task, **params: Any) -> HttpResponse:
+        """Begin a task, keep who asked for what, and show how far it is."""
+        if begin_task(task, **params):
+            LogEntry.objects.log_actions(
+                int(request.user.pk or 0),
+                [task],
+                ADDITION,
+                change_message=str({**task.params, **params}),
+            )
+        self.message_user(request, _("It has begun; this page shows how far it is."), messages.INFO)
+        return HttpResponseRedirect(reverse("admin:core_task_change", args=[task.pk]))
+
+    def page(
+        self: Any, request: HttpRequest, template: str, context: dict[str, Any]
+    ) -> HttpResponse:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
+        own = {"opts": self.opts, "back": reverse(name), **context}
+        return render(request, template, {**self.admin_site.each_context(request), **own})
 
 
 class FactsOnly:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 PULSE_SECONDS = 1.0
 LEASE = timedelta(seconds=30)
 TRIES = 5
+KEPT, BATCH = timedelta(days=30), 500
 
 Row = list[Any]
 # Does a task, yielding rows of its report, or an empty one after a step without any. It may be begun
@@ -29,15 +30,33 @@ Row = list[Any]
 Handler = Callable[[Task], Iterator[Row]]
 
 
-def begin_task(
-    kind: str, *, user: Any, params: Mapping[str, Any], source: bytes = b"", suffix: str = ".csv"
+def prepare_task(
+    kind: str, *, user: Any, params: Mapping[str, Any] | None = None, source: bytes = b""
 ) -> Task:
-    """Leave work for the jobs. ``source`` is the file it reads, kept under a random name."""
-    task = Task(kind=kind, user=user, params=dict(params), due_at=timezone.now())
+    """A task that nobody does before `begin_task`. ``source`` is the table it reads: CSV or XLSX."""
+    task = Task(kind=kind, user=user, params=dict(params or {}))
     if source:
-        task.source.save(f"tasks/{random_id()}{suffix}", ContentFile(source), save=False)
+        # By what it is: people rename files.
+        name = f"tasks/{random_id()}{'.xlsx' if source.startswith(b'PK') else '.csv'}"
+        task.source.save(name, ContentFile(source), save=False)
     task.save()
     return task
+
+
+def begin_task(task: Task, **params: Any) -> bool:
+    """Leave it to the jobs, with what else was asked; false if it was begun before."""
+    fresh = Task.objects.filter(pk=task.pk, due_at=None, finished_at=None)
+    return bool(fresh.update(due_at=timezone.now(), params={**task.params, **params}))
+
+
+def forget_old_files() -> None:
+    """Delete the files of tasks that are a month old: exports name people."""
+    old = Task.objects.filter(created_at__lt=timezone.now() - KEPT).exclude(source="", report="")
+    for task in old.order_by("pk")[:BATCH]:
+        for file in (task.source, task.report):
+            if file:
+                file.delete(save=False)
+        task.save(update_fields=["source", "report"])
 
 
 def run_due_tasks(handlers: Mapping[str, Handler]) -> None:

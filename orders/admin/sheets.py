@@ -7,19 +7,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.widgets import AdminDateWidget
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from miniback.core.models import Task, TaskKind
+from miniback.core.models import TaskKind
+from miniback.core.shop_admin import BegunByStaff
 from miniback.core.tables import UnreadableFile, read_lines
-from miniback.core.tasks import begin_task
+from miniback.core.tasks import prepare_task
 from orders.models import Order
 from orders.services import exports, sheets
 from orders.status import OrderStatus
@@ -94,7 +95,7 @@ class ExportForm(forms.Form):
         return given
 
 
-class ManyOrdersMixin:
+class ManyOrdersMixin(BegunByStaff):
     """For OrderAdmin: pages beside the list."""
 
     def get_urls(self: Any) -> list[URLPattern]:
@@ -118,7 +119,8 @@ class ManyOrdersMixin:
             rows = form.cleaned_data["rows"]
             if "ship" in request.POST:
                 text = "\n".join(",".join(row[1:]) for row in rows)
-                return self._begin(request, TaskKind.SHIP_SHEET, {}, text.encode())
+                task = prepare_task(TaskKind.SHIP_SHEET, user=request.user, source=text.encode())
+                return self.begun(request, task)
             outcomes = sheets.check_sheet(rows)
         counts = {
             kind: sum(outcome.kind == kind for outcome in outcomes)
@@ -131,7 +133,7 @@ class ManyOrdersMixin:
             "counts": counts,
             "pasted": sheets.write_pasted(outcome.row for outcome in outcomes),
         }
-        return self._page(request, "admin/desk/ship_sheet.html", context)
+        return self.page(request, "admin/desk/ship_sheet.html", context)
 
     def export(self: Any, request: HttpRequest) -> HttpResponse:
         """Choose columns; the file is made by the jobs, and who asked for what is kept."""
@@ -151,9 +153,10 @@ class ManyOrdersMixin:
                 "statuses": given["statuses"],
                 "columns": given["columns"],
             }
-            return self._begin(request, TaskKind.EXPORT_ORDERS, params)
+            task = prepare_task(TaskKind.EXPORT_ORDERS, user=request.user, params=params)
+            return self.begun(request, task)
         context = {"title": _("Export orders"), "form": form, "media": self.media + form.media}
-        return self._page(request, "admin/desk/ask.html", context)
+        return self.page(request, "admin/desk/ask.html", context)
 
     def print(self: Any, request: HttpRequest) -> HttpResponse:
         """Delivery notes of the orders whose ids are posted."""
@@ -185,19 +188,3 @@ class ManyOrdersMixin:
         LogEntry.objects.log_actions(
             int(request.user.pk or 0), orders, CHANGE, change_message=str(_("Printed"))
         )
-
-    def _begin(
-        self: Any, request: HttpRequest, kind: TaskKind, params: dict[str, Any], source: bytes = b""
-    ) -> HttpResponse:
-        task = begin_task(kind, user=request.user, params=params, source=source)
-        Desk = self.admin_site._registry[Task]  # noqa: N806
-        Desk.log_addition(request, task, f"{kind.label} {params or ''}".strip())
-        self.message_user(request, _("It has begun; this page shows how far it is."), messages.INFO)
-        return HttpResponseRedirect(reverse("admin:core_task_change", args=[task.pk]))
-
-    def _page(
-        self: Any, request: HttpRequest, template: str, context: dict[str, Any]
-    ) -> HttpResponse:
-        back = reverse("admin:orders_order_changelist")
-        own = {"opts": self.opts, "back": back, **context}
-        return render(request, template, {**self.admin_site.each_context(request), **own})
