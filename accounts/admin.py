@@ -1,16 +1,19 @@
 """Admin of people. A customer's own page shows identities and sessions; staff have Django's form."""
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Address, Customer, Identity, Session, Staff, by_phone
+from accounts.services.banning import ban, unban
+from miniback.core.desk import DeskAction, DeskMixin
 from miniback.core.shop_admin import FactsOnly, ShopAdmin
 
 
@@ -34,9 +37,37 @@ class AddressInline(FactsOnly, admin.TabularInline):
     extra = 0
 
 
+class BanForm(forms.Form):
+    reason = forms.CharField(
+        label=_("reason"),
+        max_length=200,
+        help_text=_("Kept in the history; the customer is not told."),
+    )
+
+
+# What other apps know of a customer: (request, customer) -> sections of the page. They add theirs,
+# because accounts knows nobody above it.
+SECTIONS: list[Callable[[HttpRequest, Customer], Iterator["Section"]]] = []
+
+
+class Section(NamedTuple):
+    """A table of a customer's page; a row's first cell links to ``url`` where there is one."""
+
+    title: Any
+    columns: list[Any]
+    rows: list[tuple[str, list[Any]]]
+
+
 @admin.register(Customer)
-class CustomerAdmin(ShopAdmin):
+class CustomerAdmin(DeskMixin, ShopAdmin):
     """Customers come from the platforms; staff may block them."""
+
+    change_form_template = "admin/desk/customer.html"
+    desk_permission = "accounts.change_customer"
+    desk = (
+        DeskAction("ban", _("Ban"), BanForm, ban, {"active"}),
+        DeskAction("unban", _("Let in again"), BanForm, unban, {"banned"}),
+    )
 
     list_display = ["id", "nickname", "masked_phone", "identity_count", "is_active", "date_joined"]
     list_display_links = ["id", "nickname"]
@@ -52,7 +83,7 @@ class CustomerAdmin(ShopAdmin):
         "is_active",
         "date_joined",
     ]
-    readonly_fields = ["nickname", "masked_phone", "avatar_picture", "date_joined"]
+    readonly_fields = ["nickname", "masked_phone", "avatar_picture", "is_active", "date_joined"]
     inlines = [IdentityInline, SessionInline, AddressInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
@@ -66,6 +97,23 @@ class CustomerAdmin(ShopAdmin):
         if search_term.isdigit():
             found |= queryset.filter(by_phone(search_term))
         return found, may_repeat
+
+    def desk_state(self, row: Customer) -> str:
+        return "active" if row.is_active else "banned"
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        customer, context = self.get_object(request, object_id), dict(extra_context or {})
+        if customer is not None and self.has_view_permission(request):
+            context["sections"] = [
+                section for make in SECTIONS for section in make(request, customer)
+            ]
+        return super().change_view(request, object_id, form_url, context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

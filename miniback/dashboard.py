@@ -6,13 +6,14 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.db.models import Model, Sum
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models import Moderation, Review
+from catalog.models import Moderation, Review, Sku
 from miniback.core.models import OutboxMessage
 from miniback.core.money import format_yuan
 from orders.models import BillDifference, DailyProduct, DailyTotal, DifferenceStatus, Order, Refund
@@ -42,6 +43,7 @@ WAITING: list[tuple[Any, type[Model], dict[str, Any]]] = [
     (_("refunds that failed"), Refund, {"status__exact": RefundStatus.FAILED}),
     (_("reviews to check"), Review, {"moderation__exact": Moderation.STAFF}),
     (_("differences to bills"), BillDifference, {"status__exact": DifferenceStatus.OPEN}),
+    (_("low on stock"), Sku, {"stock": "low"}),
     (_("messages that fail"), OutboxMessage, {"done_at__isempty": 1, "last_error__isempty": 0}),
 ]
 
@@ -55,6 +57,8 @@ def queues(request: HttpRequest) -> Iterator[Queue]:
         rows = model._default_manager.all()
         if model is OutboxMessage:
             rows = rows.filter(done_at=None).exclude(last_error="")
+        elif model is Sku:
+            rows = Sku.objects.low_on_stock(settings.LOW_STOCK)
         else:
             rows = rows.filter(**wanted)
         length = rows.values("pk")[: MOST + 1].count()

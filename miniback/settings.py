@@ -359,6 +359,8 @@ FIELD_HASH_KEY = secret("FIELD_HASH_KEY")
 UNPAID_ORDER_LIFETIME = timedelta(minutes=number("UNPAID_ORDER_MINUTES", 30, at_least=5))
 
 # How long after shipping an order counts as received.
+# Pieces of a SKU from which on the back office asks for more.
+LOW_STOCK = number("LOW_STOCK", 10)
 ORDER_RECEIVE_TIME = timedelta(days=number("ORDER_RECEIVE_DAYS", 10, at_least=1))
 
 # From how many fen up a refund on request needs a second member of staff; 0: never.

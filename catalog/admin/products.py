@@ -3,11 +3,13 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -307,6 +309,49 @@ class ProductAdmin(ProductPages, ProductFiles, Tabbed, ShopAdmin):
         count = set_status(list(queryset.values_list("pk", flat=True)), status)
         text = ngettext("%d product changed.", "%d products changed.", count) % count
         self.message_user(request, text)
+
+
+class LowStock(admin.SimpleListFilter):
+    title, parameter_name = _("stock"), "stock"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("low", _("low")), ("none", _("sold out"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Sku]) -> QuerySet[Sku]:
+        if self.value() is None:
+            return queryset
+        most = 0 if self.value() == "none" else settings.LOW_STOCK
+        return queryset.low_on_stock(most)  # type: ignore[attr-defined,no-any-return]
+
+
+@admin.register(Sku)
+class SkuAdmin(FactsOnly, ShopAdmin):
+    """Stock at a glance. A SKU is changed on its product's page."""
+
+    list_display = [
+        "code",
+        "to_product",
+        "options_text",
+        "price",
+        "stock",
+        "is_active",
+        "movements",
+    ]
+    list_filter = [LowStock, "is_active"]
+    list_select_related = ["product"]
+    search_fields = ["code"]
+    ordering = ["-id"]
+    price = yuan("price_fen", _("price"))
+
+    @admin.display(description=_("product"))
+    def to_product(self, sku: Sku) -> str:
+        url = reverse("admin:catalog_product_change", args=[sku.product_id])
+        return format_html('<a href="{}">{}</a>', url, sku.product)
+
+    @admin.display(description=_("stock movements"))
+    def movements(self, sku: Sku) -> str:
+        url = reverse("admin:catalog_stockmovement_changelist")
+        return format_html('<a href="{}?sku__id__exact={}">{}</a>', url, sku.pk, _("movements"))
 
 
 @admin.register(StockMovement)

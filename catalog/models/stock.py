@@ -19,6 +19,12 @@ def validate_sku_options(options: Any) -> None:
         raise ValidationError(_('Enter one value for each option, such as {"colour": "red"}.'))
 
 
+class SkuQuerySet(models.QuerySet["Sku"]):
+    def low_on_stock(self, most: int) -> "SkuQuerySet":
+        """What is on sale and has no more than ``most`` pieces."""
+        return self.filter(stock__lte=most, is_active=True, product__status=ProductStatus.ON_SALE)
+
+
 class Sku(models.Model):
     """What is bought: a product with one value of each option. ``stock`` is what can still be sold."""
 
@@ -39,6 +45,8 @@ class Sku(models.Model):
     weight_g = models.PositiveIntegerField(_("weight in grams"), default=0)
     picture = PictureField(_("picture"), blank=True)
     is_active = models.BooleanField(_("active"), default=True)
+
+    objects = SkuQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("SKU")

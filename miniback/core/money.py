@@ -21,6 +21,11 @@ def format_yuan(fen: int) -> str:
     return f"{sign}{abs(fen) // 100}.{abs(fen) % 100:02d}"
 
 
+def format_short(fen: int) -> str:
+    """10000 -> "100", 1990 -> "19.90"."""
+    return format_yuan(fen).removesuffix(".00")
+
+
 def parse_yuan(yuan: str) -> int:
     """ "19.9" -> 1990, by splitting text and never through a float. Raises NotYuan."""
     match = _YUAN.fullmatch(yuan.strip())

@@ -6,16 +6,39 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer
 from miniback.core.errors import DomainError
+from miniback.core.money import format_short
 from miniback.core.shop_admin import FactsOnly, ShopAdmin
-from orders.models import ClaimedCoupon, Coupon
+from orders.models import ClaimedCoupon, Coupon, CouponKind
 from orders.services.coupons import give_coupon
 
 # What customers hold keeps its promise; the rest may change.
 CHANGEABLE = {"name", "quota", "is_active"}
+
+
+def in_words(coupon: Coupon) -> str:
+    """Such as "From ¥100: ¥20 off, 1 a customer" (满100减20，每人1张)."""
+    amounts = {
+        "from": format_short(coupon.threshold_fen),
+        "off": format_short(coupon.amount_fen),
+        "percent": coupon.percent_off,
+        "most": format_short(coupon.max_discount_fen or 0),
+    }
+    match coupon.kind:
+        case CouponKind.FREIGHT:
+            gain = gettext("free freight")
+        case CouponKind.PERCENT:
+            gain = gettext("%(percent)d%% off") % amounts
+            if coupon.max_discount_fen is not None:
+                gain += gettext(", at most ¥%(most)s") % amounts
+        case _:
+            gain = gettext("¥%(off)s off") % amounts
+    start = gettext("from ¥%(from)s: ") % amounts if coupon.threshold_fen else ""
+    return start + gain + gettext(", %(count)d a customer") % {"count": coupon.per_customer}
 
 
 class CouponForm(forms.ModelForm):
@@ -58,11 +81,10 @@ class CouponAdmin(ShopAdmin):
     form = CouponForm
     list_display = [
         "name",
-        "kind",
+        "summary",
         "scope",
         "source",
-        "claimed_count",
-        "quota",
+        "claimed",
         "ends_on",
         "is_active",
     ]
@@ -83,6 +105,14 @@ class CouponAdmin(ShopAdmin):
         ),
         (_("when"), {"fields": ["starts_on", "ends_on", "valid_days"]}),
     )
+
+    @admin.display(description=_("in words"))
+    def summary(self, coupon: Coupon) -> str:
+        return in_words(coupon)
+
+    @admin.display(description=_("claimed"), ordering="claimed_count")
+    def claimed(self, coupon: Coupon) -> str:
+        return f"{coupon.claimed_count} / {coupon.quota or '∞'}"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Coupon | None = None) -> list[str]:
         if obj is None or not obj.claimed_count:

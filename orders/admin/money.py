@@ -9,10 +9,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
+from miniback.core.desk import DeskAction, DeskMixin
 from miniback.core.fields import YuanFormField
 from miniback.core.models import Upload
 from miniback.core.shop_admin import FactsOnly, ShopAdmin, Tabbed, yuan
-from orders.admin.desk import DeskAction, DeskMixin
 from orders.models import (
     Bill,
     BillDifference,

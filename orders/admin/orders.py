@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import mask_phone
+from miniback.core.desk import DeskAction, DeskMixin
 from miniback.core.fields import YuanFormField
 from miniback.core.shop_admin import FactsOnly, ShopAdmin, Tabbed, yuan
-from orders.admin.desk import DeskAction, DeskMixin
 from orders.admin.order_page import order_page
 from orders.admin.sheets import ManyOrdersMixin
 from orders.models import Carrier, CartLine, Order, Shipment

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils.translation import override
 
 from accounts.models import User
+from orders.admin.coupons import in_words
 from orders.models import ClaimedCoupon, Coupon
 from orders.services.coupons import give_coupon
 from tests.factories import make_coupon, make_staff
@@ -81,3 +83,19 @@ def test_only_to_customers_and_only_with_the_permission(client: Any, customer: U
     client.force_login(make_staff(username="clerk", is_superuser=False))
     assert client.post(page, {"coupon": coupon.pk, "user": customer.pk}).status_code == 403
     assert not ClaimedCoupon.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ({"threshold_fen": 10000, "amount_fen": 2000}, "满 100 元减 20 元，每人 1 张"),
+        (
+            {"kind": "percent", "percent_off": 5, "max_discount_fen": 1990, "per_customer": 3},
+            "减 5%，最多减 19.90 元，每人 3 张",
+        ),
+        ({"kind": "freight"}, "免运费，每人 1 张"),
+    ],
+)
+def test_a_coupon_is_told_in_words(terms: dict[str, Any], words: str) -> None:
+    with override("zh-hans"):
+        assert in_words(Coupon(**terms)) == words

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from catalog.models import Review, Sku
+from catalog.models import Product, Review, Sku
 from miniback.core.models import OutboxMessage
 from miniback.dashboard import bars, figures
 from orders.models import DailyProduct, DailyTotal, LedgerEntry, Order, OrderLine, Refund
@@ -219,3 +219,18 @@ def test_bars_of_nothing() -> None:
     assert [bar.height for bar in bars([0, 0], ["", ""], ["", ""])] == [0, 0]
     assert bars([], [], []) == []
     assert [bar.height for bar in bars([5, 10, -3], ["", "", ""], ["", "", ""])] == [50, 100, 0]
+
+
+def test_what_is_low_on_stock_waits_and_links_to_its_list(client: Any) -> None:
+    client.force_login(make_staff())
+    low, gone = make_sku(stock=10), make_sku(stock=0)
+    make_sku(stock=11)
+    draft = make_sku(stock=1)
+    Product.objects.filter(pk=draft.product_id).update(status="draft")
+    page = client.get(reverse("admin:index"))
+    queue = next(queue for queue in page.context["queues"] if "stock" in queue.url)
+    assert queue.length == 2
+    shown = client.get(queue.url).context["cl"].result_list
+    assert {sku.pk for sku in shown} == {low.pk, gone.pk}
+    sold_out = client.get(queue.url.replace("low", "none")).context["cl"].result_list
+    assert [sku.pk for sku in sold_out] == [gone.pk]

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.models import Staff
 from catalog.models import Product
-from orders.admin.desk import DeskMixin
+from miniback.core.desk import DeskMixin
 from orders.services.roles import OWNERS_ONLY, ROLES, VERBS, make_roles
 from tests.factories import make_staff
 from tests.orders.test_admin import fill

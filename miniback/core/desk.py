@@ -15,6 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 from miniback.core.errors import DomainError
 
+# What staff gave as the reason of what they did.
+TOLD = ("reason", "decision", "note", "staff_note")
+
 
 class DeskAction(NamedTuple):
     """When a button shows, what it asks, and which service does it."""
@@ -27,7 +30,7 @@ class DeskAction(NamedTuple):
 
 
 class DeskMixin:
-    """For a ModelAdmin of a model with ``status`` and ``number``."""
+    """For a ModelAdmin of a model with ``status``, or with a `desk_state` of its own."""
 
     desk: Sequence[DeskAction] = ()
     desk_permission = ""
@@ -47,6 +50,10 @@ class DeskMixin:
     def has_desk_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(self.desk_permission))
 
+    def desk_state(self, row: Any) -> str:
+        """By which the buttons are chosen."""
+        return str(row.status)
+
     def desk_url_name(self: Any, action: DeskAction) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{action.url}"
 
@@ -58,7 +65,7 @@ class DeskMixin:
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         row = self.get_object(request, object_id)
-        status = row.status if row and self.has_desk_permission(request) else ""
+        status = self.desk_state(row) if row and self.has_desk_permission(request) else ""
         buttons = [
             {
                 "action": action,
@@ -89,13 +96,15 @@ class DeskMixin:
             except DomainError as error:
                 self.message_user(request, str(error.detail), messages.ERROR)
             else:
-                self.log_change(request, row, str(action.title))
+                given = (form.cleaned_data.get(name) for name in TOLD)
+                told = ": ".join([str(action.title), *filter(None, given)])
+                self.log_change(request, row, told)
                 self.message_user(request, _("Done."), messages.SUCCESS)
             return HttpResponseRedirect(back)
         context = {
             **self.admin_site.each_context(request),
             "title": action.title,
-            "subtitle": row.number,
+            "subtitle": str(row),
             "row": row,
             "back": back,
             "form": form,
