@@ -232,7 +232,8 @@ class ProductAdmin(ProductPages, ProductFiles, Tabbed, ShopAdmin):
     @admin.display(description="")
     def thumbnail(self, product: Product) -> str:
         url = picture_url(product.cover.name, "thumb")
-        return format_html('<img src="{}" width="40" height="40" alt="">', url) if url else "-"
+        picture = '<img src="{}" width="40" height="40" alt="{}">'
+        return format_html(picture, url, product.name) if url else "-"
 
     def save_model(
         self, request: HttpRequest, obj: Product, form: forms.ModelForm, change: bool
@@ -321,7 +322,7 @@ class LowStock(admin.SimpleListFilter):
         if self.value() is None:
             return queryset
         most = 0 if self.value() == "none" else settings.LOW_STOCK
-        return queryset.low_on_stock(most)  # type: ignore[attr-defined,no-any-return]
+        return queryset.low_on_stock(most)  # type: ignore[attr-defined]
 
 
 @admin.register(Sku)

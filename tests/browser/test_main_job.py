@@ -1,77 +1,12 @@
 """The main job in a real browser: the phone pays, the admin ships, the phone confirms."""
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
-
 import pytest
 import requests
 
-from tests.sandbox_process import ROOT, free_pair, until
+from tests.browser.stage import PASSWORD, Demo, Page
+from tests.sandbox_process import until
 
 pytestmark = pytest.mark.browser
-CHROMIUM = "/usr/bin/chromium"
-PASSWORD = "browser-test-password"
-# Set it to keep the pictures.
-SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
-
-
-class Demo(NamedTuple):
-    shop: str
-    phone: str
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """What `make run` starts, in a folder of its own."""
-    port = free_pair()
-    var = tmp_path_factory.mktemp("demo")
-    keep = {"PATH", "HOME", "LANG"}
-    env = {name: value for name, value in os.environ.items() if name in keep}
-    env |= {
-        "DEBUG": "1",
-        "VAR_DIR": str(var),
-        "DEMO_ADMIN_PASSWORD": PASSWORD,
-        "ENV_FILE": os.devnull,
-    }
-    command = [sys.executable, "manage.py", "run_demo", "--port", str(port)]
-    with (var / "demo.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
-    until(lambda: "Ctrl-C ends it" in (var / "demo.log").read_text(), seconds=60)
-    yield Demo(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
-    process.send_signal(signal.SIGINT)
-    process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    if not Path(CHROMIUM).exists():
-        pytest.skip("no chromium: apt-get install chromium fonts-noto-cjk")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-
-
-class Page:
-    """A page whose script errors fail the test, and its pictures."""
-
-    def __init__(self, browser, width: int = 1280, height: int = 920, **more) -> None:
-        self.context = browser.new_context(
-            viewport={"width": width, "height": height}, locale="zh-CN", **more
-        )
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
-        self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-
-    def shoot(self, name: str) -> None:
-        if SCREENSHOTS:
-            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=f"{SCREENSHOTS}/{name}.png")
 
 
 def order_status(page) -> str:

@@ -1,0 +1,240 @@
+"""A morning at the desk, in a real browser: what staff do, in how many clicks, and whether all can do it."""
+
+import io
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from tests.browser.stage import PASSWORD, Demo, Page
+from tests.sandbox_process import until
+
+pytestmark = pytest.mark.browser
+# As many as a product with nine SKUs, three orders and a sheet may cost, with little to spare.
+MOST_CLICKS = {"product": 16, "ship one": 4, "ship two": 4, "price": 4, "refund": 3, "reject": 3}
+PAGES = [
+    "", "orders/order/", "orders/order/1/change/", "orders/order/ship-sheet/", "orders/order/export/",
+    "orders/refund/", "catalog/product/", "catalog/product/1/change/", "catalog/product/1/preview/",
+    "catalog/product/import/", "catalog/review/", "orders/coupon/", "accounts/customer/",
+    "core/task/", "admin/logentry/", "catalog/sku/",
+]  # fmt: skip
+
+
+class Customer:
+    """Buys over HTTP, as a mini program does."""
+
+    def __init__(self, demo: Demo, openid: str) -> None:
+        self.demo, self.openid, self.http = demo, openid, requests.Session()
+        self.http.trust_env = False
+        code = self.phone("login", openid=openid)["code"]
+        token = self.post("auth/login/", platform="wechat", code=code)["access"]
+        self.http.headers["Authorization"] = f"Bearer {token}"
+        place = {
+            "province": "浙江省",
+            "city": "杭州市",
+            "district": "西湖区",
+            "detail": "文三路 100 号",
+        }
+        self.address = self.post("addresses/", recipient="李明", phone="13812345678", **place)["id"]
+
+    def phone(self, what: str, **body: Any) -> Any:
+        address = f"{self.demo.phone}/phone/wechat/{what}/"
+        return self.http.post(address, json=body, timeout=20).json()
+
+    def post(self, path: str, **body: Any) -> Any:
+        keys = {"Idempotency-Key": uuid.uuid4().hex}
+        address = f"{self.demo.shop}/api/v1/{path}"
+        answer = self.http.post(address, json=body, headers=keys, timeout=20)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def get(self, path: str) -> Any:
+        return self.http.get(f"{self.demo.shop}/api/v1/{path}", timeout=20).json()
+
+    def order(self, sku: int, *, quantity: int = 1, is_paid: bool = True) -> Any:
+        lines = {"lines": [{"sku": sku, "quantity": quantity}], "address": self.address}
+        payable = self.post("orders/quote/", **lines)["payable_fen"]
+        order = self.post("orders/", **lines, payable_fen=payable)
+        if is_paid:
+            pay = self.post(f"orders/{order['number']}/pay/", channel="wechat")
+            self.phone("pay", **pay["params"], openid=self.openid)
+            until(lambda: self.get(f"orders/{order['number']}/")["status"] == "paid", seconds=20)
+        return self.get(f"orders/{order['number']}/")
+
+
+class Desk(Page):
+    """The back office; counts clicks and choices."""
+
+    def __init__(self, browser: Any, demo: Demo, **more: Any) -> None:
+        super().__init__(browser, **more)
+        self.demo, self.clicks = demo, 0
+        self.open("")
+        self.page.fill("#id_username", "admin")
+        self.page.fill("#id_password", PASSWORD)
+        self.page.click("input[type=submit]")
+
+    def open(self, path: str) -> None:
+        self.page.goto(f"{self.demo.shop}/admin/{path}")
+
+    def click(self, target: Any) -> None:
+        self.clicks += 1
+        (self.page.locator(target) if isinstance(target, str) else target).first.click()
+
+    def choose(self, target: str, **what: Any) -> None:
+        self.clicks += 1
+        self.page.select_option(target, **what)
+
+    def pick(self, field: str, word: str) -> None:
+        """From a list that is searched while one types."""
+        self.click(f".field-{field} .select2-selection")
+        self.page.fill(".select2-search__field", word)
+        self.click(self.page.locator(".select2-results__option", has_text=word))
+
+    def counted(self) -> int:
+        clicks, self.clicks = self.clicks, 0
+        return clicks
+
+
+@pytest.fixture(scope="module")
+def desk(demo: Demo, browser: Any) -> Iterator[Desk]:
+    desk = Desk(browser, demo, height=1400)
+    yield desk
+    assert desk.errors == []
+
+
+def png(colour: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (400, 400), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def make_product(desk: Desk) -> None:
+    page = desk.page
+    desk.open("catalog/product/")
+    desk.click(".object-tools a.addlink")
+    desk.pick("category", "服饰")
+    page.fill("#id_name", "云感针织开衫")
+    desk.click(".desk-editor")
+    page.keyboard.type("一件顶两件。")
+    desk.choose("#id_status", value="on_sale")
+    files = [
+        {"name": f"{colour}.png", "mimeType": "image/png", "buffer": png(colour)}
+        for colour in ("teal", "tomato")
+    ]
+    desk.clicks += 1
+    page.set_input_files("#id_new_pictures", files)
+    for number, (name, values) in enumerate((("颜色", "米白, 雾蓝, 燕麦"), ("尺码", "S, M, L"))):
+        desk.click("#options-group .add-row a")
+        page.fill(f"#id_options-{number}-name", name)
+        page.fill(f"#id_options-{number}-values", values)
+    bar = page.locator("#skus-group .desk-bar")
+    desk.click(bar.locator("button").nth(0))
+    for number, value in ((0, "199"), (1, "20")):
+        bar.locator("input").nth(number).fill(value)
+        desk.click(bar.locator("button").nth(number + 1))
+    assert page.locator("#skus-group tr.form-row:not(.empty-form)").count() == 9
+    desk.shoot("desk-product-new")
+    desk.click("input[name=_save]")
+    page.locator(".success").wait_for()
+
+
+def test_a_day_at_the_desk(demo: Demo, browser: Any, desk: Desk) -> None:
+    page, spent = desk.page, {}
+    make_product(desk)
+    spent["product"] = desk.counted()
+
+    customer = Customer(demo, "o-day")
+    [card] = customer.get("products/?search=云感针织")["results"]
+    product = customer.get(f"products/{card['id']}/")
+    assert len(product["skus"]) == 9 and {sku["stock"] for sku in product["skus"]} == {20}
+    assert "一件顶两件" in product["detail_html"] and card["cover_url"]
+    phone = Page(browser)
+    phone.page.goto(demo.phone)
+    phone.page.get_by_text("云感针织开衫").first.wait_for()
+
+    sku = product["skus"][0]["id"]
+    one, two, three = (customer.order(sku, quantity=2) for _ in range(3))
+    desk.open("")
+    desk.click(page.locator(".queues a").first)
+    page.get_by_role("link", name=one["number"]).wait_for()
+    assert page.locator("#result_list tbody tr").count() == 3
+    desk.click(page.get_by_role("link", name=one["number"]))
+    desk.click(".object-tools a.addlink")
+    desk.choose("#id_carrier", label="顺丰速运")
+    page.fill("#id_tracking_number", "SF0000000001")
+    page.keyboard.press("Enter")
+    page.get_by_text("SF0000000001").first.wait_for()
+    desk.shoot("desk-order")
+    spent["ship one"] = desk.counted()
+
+    desk.open("orders/order/")
+    desk.click(page.get_by_role("link", name="批量发货"))
+    rows = [f"{two['number']}\t顺丰速运\tSF0000000002", f"{three['number']}\tSF\tSF0000000003"]
+    page.fill("#id_pasted", "\n".join(rows))
+    desk.click("input.default")
+    desk.shoot("desk-sheet")
+    desk.click("input[name=ship]")
+    page.get_by_text("下载结果").wait_for(timeout=30_000)
+    desk.shoot("desk-task")
+    spent["ship two"] = desk.counted()
+    for order in (one, two, three):
+        assert customer.get(f"orders/{order['number']}/")["status"] == "shipped"
+
+    unpaid = customer.order(sku, is_paid=False)
+    desk.open(f"orders/order/?q={unpaid['number']}")
+    desk.click(page.get_by_role("link", name=unpaid["number"]))
+    desk.click(page.get_by_role("link", name="改价"))
+    page.fill("#id_discount_fen", "19")
+    page.fill("#id_reason", "老顾客")
+    desk.click("input.default")
+    page.get_by_text("老顾客").wait_for()
+    spent["price"] = desk.counted()
+    assert customer.get(f"orders/{unpaid['number']}/")["payable_fen"] == 18000
+
+    for order in (one, two):
+        line = customer.get(f"orders/{order['number']}/")["lines"][0]["id"]
+        lines = [{"line": line, "quantity": 1}]
+        customer.post(
+            f"orders/{order['number']}/refunds/", lines=lines, reason="大了", kind="refund_only"
+        )
+    for name, action in (("refund", "同意"), ("reject", "拒绝")):
+        desk.open("orders/refund/?status__exact=requested")
+        desk.click("#result_list .field-number a")
+        desk.click(page.locator(".object-tools").get_by_role("link", name=action))
+        if name == "refund":
+            page.fill("#id_amount_fen", "50")
+        page.fill("#id_decision", "按约定")
+        desk.click("input.default")
+        page.locator(".messagelist .success").wait_for()
+        spent[name] = desk.counted()
+    refunds = customer.get("refunds/")["results"]
+    assert sorted(refund["status"] == "rejected" for refund in refunds) == [False, True]
+    until(
+        lambda: any(r["status"] == "succeeded" for r in customer.get("refunds/")["results"]),
+        seconds=30,
+    )
+
+    desk.open("")
+    desk.shoot("desk-start")
+    assert {name: count for name, count in spent.items() if count > MOST_CLICKS[name]} == {}, spent
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_everybody_can_use_the_pages(demo: Demo, browser: Any, scheme: str, width: int) -> None:
+    """axe finds nothing serious: labels, contrast, names of controls. Follows the day at the desk."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    desk = Desk(browser, demo, width=width, height=900, color_scheme=scheme)
+    found = []
+    for path in PAGES:
+        desk.open(path)
+        desk.shoot(f"desk-{width}-{scheme}-{path.strip('/').replace('/', '-') or 'start'}")
+        for violation in axe.run(desk.page).response["violations"]:
+            if violation["impact"] in {"serious", "critical"}:
+                nodes = [node["html"][:160] for node in violation["nodes"][:3]]
+                found.append((path, violation["id"], nodes))
+    assert found == []
+    assert desk.errors == []
