@@ -39,7 +39,8 @@ window.addEventListener("load", () => {
   const everywhere = (name, value) => rows("skus").forEach((row) => { field(row, name).value = value; });
 
   const skus = document.querySelector("#skus-group h2");
-  if (skus && document.querySelector("#skus-group .add-row a")) {
+  // The admin's own "add another" comes a little later than this.
+  if (skus && document.querySelector("#skus-group .empty-form")) {
     const bar = make("p", "", {className: "desk-bar"});
     bar.append(make("button", words.unfold, {type: "button", className: "button", onclick: unfold}));
     for (const [name, label] of [["price_fen", words.price], ["stock_change", words.stock]]) {
