@@ -8,7 +8,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 WORKERS ?= 2
 
-.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-payments bench-notices bench-orders bench-audit bench-catalogue bench-cache bench-scale clean
+.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-payments bench-notices bench-orders bench-audit bench-catalogue bench-cache bench-scale bench-backoffice clean
 .DEFAULT_GOAL := help
 
 help:
@@ -61,7 +61,7 @@ test-mutants: .venv/dev.installed
 test-browser: .venv/browser.installed
 	$(BIN)/pytest -q -m browser
 
-bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-kill bench-payments bench-notices
+bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-kill bench-payments bench-notices bench-backoffice
 
 # Long runs, each printing its figures. DATABASE_URL picks the database; SQLite is the default.
 ORDERS ?= 3000
@@ -91,6 +91,9 @@ bench-cache: .venv/dev.installed .venv/production.installed
 PRODUCTS ?= 200000
 bench-scale: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.scale --products $(PRODUCTS)
+
+bench-backoffice: .venv/dev.installed .venv/production.installed
+	$(PY) -m bench.backoffice
 
 bench-audit: ORDERS = 1000000
 bench-audit: .venv/dev.installed .venv/production.installed

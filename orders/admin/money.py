@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count, Q
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
@@ -127,6 +128,7 @@ class RefundAdmin(Tabbed, DeskMixin, FactsOnly, ShopAdmin):
             {RefundStatus.FAILED},
         ),
     )
+    change_form_template = "admin/desk/refund.html"
     inlines = [RefundLineInline]
     list_display = ["number", "payment", "kind", "amount", "status", "last_error", "created_at"]
     list_filter = ["kind", "is_shipped"]
@@ -154,6 +156,27 @@ class RefundAdmin(Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     readonly_fields = ["amount", "freight", "pictures"]
     freight = yuan("freight_fen", _("freight"))
     amount = yuan("amount_fen", _("amount"))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Yes and no side by side, above what was asked for and its photos."""
+        refund, context = self.get_object(request, object_id), dict(extra_context or {})
+        if refund and refund.status in ASKED and self.has_desk_permission(request):
+            context["asked"] = [
+                {
+                    "title": action.title,
+                    "url": reverse(f"admin:{self.desk_url_name(action)}", args=[refund.pk]),
+                    "form": action.form(auto_id=f"id_{action.url}_%s"),
+                }
+                for action in self.desk
+                if refund.status in action.statuses
+            ]
+        return super().change_view(request, object_id, form_url, context)
 
     @admin.display(description=_("pictures"))
     def pictures(self, refund: Refund) -> str:
