@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
@@ -101,19 +101,9 @@ class CustomerAdmin(DeskMixin, ShopAdmin):
     def desk_state(self, row: Customer) -> str:
         return "active" if row.is_active else "banned"
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        customer, context = self.get_object(request, object_id), dict(extra_context or {})
-        if customer is not None and self.has_view_permission(request):
-            context["sections"] = [
-                section for make in SECTIONS for section in make(request, customer)
-            ]
-        return super().change_view(request, object_id, form_url, context)
+    def page_context(self, request: HttpRequest, row: Customer) -> dict[str, Any]:
+        sections = [section for make in SECTIONS for section in make(request, row)]
+        return {**super().page_context(request, row), "sections": sections}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

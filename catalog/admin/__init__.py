@@ -1,5 +1,5 @@
 """The catalogue desk."""
 
-from catalog.admin import freight, products, reviews, window
+from catalog.admin import freight, products, reviews, stock, window
 
-__all__ = ["freight", "products", "reviews", "window"]
+__all__ = ["freight", "products", "reviews", "stock", "window"]

@@ -66,16 +66,8 @@ class TaskAdmin(FactsOnly, ShopAdmin):
         rows: QuerySet[Task] = super().get_queryset(request)
         return rows if request.user.is_superuser else rows.filter(user=request.user.pk)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        task = self.get_object(request, object_id)
-        context = {**(extra_context or {}), "task": task, "state": task and _state(task)}
-        return super().change_view(request, object_id, form_url, context)
+    def page_context(self, request: HttpRequest, row: Task) -> dict[str, Any]:
+        return {"task": row, "state": _state(row)}
 
     def progress(self, request: HttpRequest, pk: int) -> HttpResponse:
         return JsonResponse(_state(self._own(request, pk)))

@@ -57,26 +57,18 @@ class DeskMixin:
     def desk_url_name(self: Any, action: DeskAction) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{action.url}"
 
-    def change_view(
-        self: Any,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        row = self.get_object(request, object_id)
-        status = self.desk_state(row) if row and self.has_desk_permission(request) else ""
+    def page_context(self: Any, request: HttpRequest, row: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = super().page_context(request, row)  # type: ignore[misc]
+        may_change = self.has_desk_permission(request)
         buttons = [
             {
                 "action": action,
                 "url": reverse(f"admin:{self.desk_url_name(action)}", args=[row.pk]),
             }
             for action in self.desk
-            if status in action.statuses
+            if may_change and self.desk_state(row) in action.statuses
         ]
-        may_change = self.has_desk_permission(request)
-        context = {**(extra_context or {}), "buttons": buttons, "may_change": may_change}
-        return super().change_view(request, object_id, form_url, context)  # type: ignore[misc]
+        return {**shown, "buttons": buttons, "may_change": may_change}
 
     def act(self: Any, action: DeskAction, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask what an action needs, then do it through its service; a refusal says why."""

@@ -51,6 +51,22 @@ class ShopAdmin(admin.ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
 
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What a record's page shows beside its fields."""
+        return {}
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        may_see = row is not None and self.has_view_permission(request, row)
+        shown = self.page_context(request, row) if may_see else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
+
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:

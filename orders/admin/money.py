@@ -6,7 +6,6 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count, Q
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
@@ -157,26 +156,15 @@ class RefundAdmin(Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     freight = yuan("freight_fen", _("freight"))
     amount = yuan("amount_fen", _("amount"))
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
+    def page_context(self, request: HttpRequest, row: Refund) -> dict[str, Any]:
         """Yes and no side by side, above what was asked for and its photos."""
-        refund, context = self.get_object(request, object_id), dict(extra_context or {})
-        if refund and refund.status in ASKED and self.has_desk_permission(request):
-            context["asked"] = [
-                {
-                    "title": action.title,
-                    "url": reverse(f"admin:{self.desk_url_name(action)}", args=[refund.pk]),
-                    "form": action.form(auto_id=f"id_{action.url}_%s"),
-                }
-                for action in self.desk
-                if refund.status in action.statuses
+        shown: dict[str, Any] = super().page_context(request, row)
+        if row.status in ASKED:
+            shown["asked"] = [
+                {**button, "form": button["action"].form(auto_id=f"id_{button['action'].url}_%s")}
+                for button in shown["buttons"]
             ]
-        return super().change_view(request, object_id, form_url, context)
+        return shown
 
     @admin.display(description=_("pictures"))
     def pictures(self, refund: Refund) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -13,10 +14,12 @@ from orders.models import Notice, Order, Payment, Refund, Shipment
 def order_page(request: HttpRequest, order: Order) -> dict[str, Any]:
     """What the page shows beside the order's own columns, as far as this member may see it."""
 
-    def may_see(model: Any) -> bool:
-        return bool(request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}"))
+    def seen(rows: QuerySet[Any]) -> QuerySet[Any]:
+        meta = rows.model._meta
+        may_see = request.user.has_perm(f"{meta.app_label}.view_{meta.model_name}")
+        return rows.order_by("pk") if may_see else rows.none()
 
-    payments = Payment.objects.filter(order=order).order_by("pk")
+    parcels = Shipment.objects.filter(order=order).select_related("carrier")
     return {
         "lines": [
             (
@@ -33,24 +36,16 @@ def order_page(request: HttpRequest, order: Order) -> dict[str, Any]:
             (_("discount"), _yuan(order.discount_fen)),
             (_("to pay"), _yuan(order.payable_fen)),
         ],
-        "payments": [(row, _yuan(row.amount_fen)) for row in payments] if may_see(Payment) else [],
-        "notices": Notice.objects.filter(payment__order=order).order_by("pk")
-        if may_see(Notice)
-        else [],
-        "refunds": [
-            (row, _yuan(row.amount_fen))
-            for row in Refund.objects.filter(payment__order=order).order_by("pk")
-        ]
-        if may_see(Refund)
-        else [],
-        "parcels": Shipment.objects.filter(order=order)
-        .select_related("carrier")
-        .prefetch_related("lines__line")
-        .order_by("pk")
-        if may_see(Shipment)
-        else [],
+        "payments": _with_yuan(seen(Payment.objects.filter(order=order))),
+        "notices": seen(Notice.objects.filter(payment__order=order)),
+        "refunds": _with_yuan(seen(Refund.objects.filter(payment__order=order))),
+        "parcels": seen(parcels.prefetch_related("lines__line")),
         "timeline": order.events.select_related("user").order_by("-pk"),
     }
+
+
+def _with_yuan(rows: QuerySet[Any]) -> list[tuple[Any, str]]:
+    return [(row, _yuan(row.amount_fen)) for row in rows]
 
 
 def _yuan(fen: int) -> str:

@@ -142,19 +142,9 @@ class OrderAdmin(ManyOrdersMixin, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
         context = {**(extra_context or {}), "may_change": self.has_desk_permission(request)}
         return super().changelist_view(request, context)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        order = self.get_object(request, object_id)
-        context = dict(extra_context or {})
-        if order is not None and self.has_view_permission(request):
-            who = self.masked_recipient(order), self.masked_phone(order)
-            context |= {**order_page(request, order), "who": who}
-        return super().change_view(request, object_id, form_url, context)
+    def page_context(self, request: HttpRequest, row: Order) -> dict[str, Any]:
+        who = self.masked_recipient(row), self.masked_phone(row)
+        return {**super().page_context(request, row), **order_page(request, row), "who": who}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
         for word in search_term.split():
