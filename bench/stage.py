@@ -24,6 +24,9 @@ from tests.sandbox_process import SandboxProcess  # noqa: E402
 @contextmanager
 def stage() -> Iterator[tuple[SandboxProcess, Path]]:
     """Yield the platform, and a folder for logs."""
+    if connection.vendor == "mysql":
+        # Rows are copied by the half million in one statement.
+        connection.settings_dict["OPTIONS"]["read_timeout"] = 3600
     config = setup_databases(verbosity=0, interactive=False)
     with tempfile.TemporaryDirectory() as folder:
         sandbox = SandboxProcess(Path(folder) / "sandbox")

@@ -140,14 +140,14 @@ class Tabbed:
 class BegunByStaff:
     """For a ModelAdmin with pages beside its list, some of which begin a task."""
 
-    def begun(self: Any, request: HttpRequest, task: Task, **params: Any) -> HttpResponse:
+    def begun(self: Any, request: HttpRequest, task: Task) -> HttpResponse:
         """Begin a task, keep who asked for what, and show how far it is."""
-        if begin_task(task, **params):
+        if begin_task(task):
             LogEntry.objects.log_actions(
                 int(request.user.pk or 0),
                 [task],
                 ADDITION,
-                change_message=str({**task.params, **params}),
+                change_message=str(task.params),
             )
         self.message_user(request, _("It has begun; this page shows how far it is."), messages.INFO)
         return HttpResponseRedirect(reverse("admin:core_task_change", args=[task.pk]))

@@ -44,8 +44,8 @@ def _csv_lines(path: Path) -> Iterator[list[str]]:
 def _xlsx_lines(path: Path) -> Iterator[list[str]]:
     try:
         book = load_workbook(path, read_only=True, data_only=True)
+        for cells in book.worksheets[0].iter_rows(values_only=True):
+            yield ["" if cell is None else str(cell) for cell in cells]
     except Exception as error:
-        # openpyxl lets whatever zip and XML readers raise through.
+        # openpyxl lets whatever zip and XML readers raise through, also in the middle of a sheet.
         raise UnreadableFile(_("This is not an XLSX file.")) from error
-    for cells in book.worksheets[0].iter_rows(values_only=True):
-        yield ["" if cell is None else str(cell) for cell in cells]

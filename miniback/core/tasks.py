@@ -43,10 +43,10 @@ def prepare_task(
     return task
 
 
-def begin_task(task: Task, **params: Any) -> bool:
-    """Leave it to the jobs, with what else was asked; false if it was begun before."""
+def begin_task(task: Task) -> bool:
+    """Leave it to the jobs; false if it was begun before."""
     fresh = Task.objects.filter(pk=task.pk, due_at=None, finished_at=None)
-    return bool(fresh.update(due_at=timezone.now(), params={**task.params, **params}))
+    return bool(fresh.update(due_at=timezone.now()))
 
 
 def forget_old_files() -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -19,6 +20,11 @@ from orders.services.finding import find_orders
 from tests.factories import make_order, make_product, make_sku, make_staff
 
 pytestmark = pytest.mark.django_db
+
+
+# The first row is whole, so that it breaks while it is read, not when it is opened.
+SPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+BROKEN = f'<worksheet xmlns="{SPACE}"><dimension ref="A1:A2"/><sheetData><row r="1"/><row'
 
 
 @pytest.fixture
@@ -145,6 +151,19 @@ def test_a_broken_file_is_refused_with_a_reason(staff: Staff, client: Any, conte
         answer = ship(client, file=SimpleUploadedFile(name, content), ship="1")
         assert answer.status_code == 200 and "errorlist" in answer.content.decode()
     assert not Task.objects.exists()
+
+
+def test_a_workbook_with_a_broken_sheet_is_refused_with_a_reason(staff: Staff, client: Any) -> None:
+    whole, broken = io.BytesIO(), io.BytesIO()
+    Workbook().save(whole)
+    with ZipFile(whole) as good, ZipFile(broken, "w") as bad:
+        for name in good.namelist():
+            sheet = name.startswith("xl/worksheets/")
+            bad.writestr(name, BROKEN if sheet else good.read(name))
+    for page in ("orders_order_ship-sheet", "catalog_product_import"):
+        file = SimpleUploadedFile("sheet.xlsx", broken.getvalue())
+        answer = client.post(reverse(f"admin:{page}"), {"file": file})
+        assert answer.status_code == 200 and "errorlist" in answer.content.decode()
 
 
 def test_an_export_has_the_chosen_columns_and_no_formula(staff: Staff, client: Any) -> None:
