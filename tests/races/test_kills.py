@@ -97,15 +97,18 @@ def test_a_kill_between_any_two_statements(open_shop: OpenShop, platform: Sandbo
             return insist(send)
 
     killed: list[str] = []
-    statements = int(place("key-first-one", "0").headers["X-Statements"])
-    steps = [str(n) for n in range(1, statements + 1)] + ["answer"]
-    for number, step in enumerate(steps, start=2):
-        answer = place(f"key-{number:08d}", step)
+    step = 0
+    while len(killed) == step:
+        # Their number differs: a thread's first request also opens its connection.
+        step += 1
+        answer = place(f"key-{step:08d}", str(step))
         assert answer.status_code in {200, 201}, answer.text
-        assert Order.objects.count() == number
-        assert set(Sku.objects.values_list("stock", flat=True)) == {100 - number}
-    report(case="F2", statements=statements)
-    assert killed == steps
+        assert Order.objects.count() == step
+        assert set(Sku.objects.values_list("stock", flat=True)) == {100 - step}
+    report(case="F2", statements=len(killed))
+    assert len(killed) > 10
+    answer = place("key-after-commit", "answer")
+    assert killed[-1] == "answer"
     # It had been placed: the repeat only shows it.
     assert answer.status_code == 200
     assert_stock_adds_up()
