@@ -63,6 +63,7 @@ class CustomerAdmin(DeskMixin, ShopAdmin):
     """Customers come from the platforms; staff may block them."""
 
     change_form_template = "admin/desk/customer.html"
+    when_empty = _("Customers come when they log in to the mini program for the first time.")
     desk_permission = "accounts.change_customer"
     desk = (
         DeskAction("ban", _("Ban"), BanForm, ban, {"active"}),

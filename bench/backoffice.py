@@ -15,15 +15,19 @@ from collections.abc import Iterator
 from bench.stage import say, stage  # first: it sets Django up
 
 from django.contrib import admin  # isort: skip
+from django.contrib.admin.models import LogEntry  # isort: skip
 from django.db import connection  # isort: skip
 from django.test import Client  # isort: skip
 from django.test.utils import CaptureQueriesContext  # isort: skip
 from django.urls import reverse  # isort: skip
 
+from accounts.models import Customer
 from bench.audit import BASE, LETTERS, double, live
+from catalog.models import Sku, StockMovement
 from catalog.seed import seed_products
+from miniback.core.models import OutboxMessage
 from miniback.core.statistics import refresh_statistics
-from orders.models import Order, Shipment
+from orders.models import LedgerTransaction, Notice, Order, Payment, Refund, Shipment
 from orders.services.daily import refresh_daily_totals
 from tests.factories import make_staff
 
@@ -56,6 +60,18 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "products by SKU code", f"{products}?q=MB00007-1"
     yield "products on sale", f"{products}?status__exact=on_sale"
     yield "SKUs low on stock", f"{reverse('admin:catalog_sku_changelist')}?stock=low"
+    payment = Payment.objects.order_by("-pk")[0]
+    for model, what, word in (
+        (Sku, "SKU code", "MB00007-1"), (Sku, "nothing", "nichts"),
+        (StockMovement, "order number", order.number), (StockMovement, "SKU code", "MB00007-1"),
+        (Payment, "number", payment.number), (Payment, "order number", order.number),
+        (Payment, "transaction id", payment.transaction_id), (Notice, "order number", order.number),
+        (Refund, "order number", order.number), (Shipment, "tracking number", parcel.tracking_number),
+        (LedgerTransaction, "order number", order.number), (OutboxMessage, "order number", order.number),
+        (Customer, "nickname", "小"), (LogEntry, "word", "龙井"),
+    ):  # fmt: skip
+        address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        yield f"{model._meta.model_name}s by {what}", f"{address}?q={word}"
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from accounts.services.profile import CHECK_AVATAR
+from catalog.services.bulk import change_task
 from catalog.services.moderation import CHECK_REVIEW, check_avatar, check_review, give_up_waiting
 from catalog.services.products import REINDEX, publish_due_products, reindex_named
 from catalog.services.sheets import export_task, import_task
@@ -35,6 +36,7 @@ OUTBOX_HANDLERS: Final[Mapping[str, outbox.Handler]] = {
 
 
 TASK_HANDLERS: Final[Mapping[str, tasks.Handler]] = {
+    TaskKind.CHANGE_PRODUCTS: change_task,
     TaskKind.EXPORT_ORDERS: export_orders,
     TaskKind.EXPORT_PRODUCTS: export_task,
     TaskKind.IMPORT_PRODUCTS: import_task,

@@ -1,5 +1,5 @@
 """The catalogue desk."""
 
-from catalog.admin import freight, products, reviews, stock, window
+from catalog.admin import categories, freight, home, products, reviews, stock
 
-__all__ = ["freight", "products", "reviews", "stock", "window"]
+__all__ = ["categories", "freight", "home", "products", "reviews", "stock"]

@@ -14,7 +14,7 @@ from catalog.services.sheets import LOOKED_OVER, preview_products
 from miniback.core.models import Task, TaskKind
 from miniback.core.shop_admin import BegunByStaff
 from miniback.core.tables import UnreadableFile
-from miniback.core.tasks import prepare_task
+from miniback.core.tasks import CSV, XLSX, prepare_task
 
 MOST_BYTES = 50 * 1024 * 1024
 SHOWN = 20
@@ -78,5 +78,7 @@ class ProductFiles(BegunByStaff):
             return HttpResponseNotAllowed(["POST"])
         if not self.has_view_permission(request):
             raise PermissionDenied
-        task = prepare_task(TaskKind.EXPORT_PRODUCTS, user=request.user)
+        wanted = XLSX if request.POST.get("format") == XLSX else CSV
+        params = {"format": wanted}
+        task = prepare_task(TaskKind.EXPORT_PRODUCTS, user=request.user, params=params)
         return self.begun(request, task)

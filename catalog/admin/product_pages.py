@@ -1,25 +1,31 @@
 """Pages beside a product's form: preview, a copy of it, and many products at once."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.core.files.storage import default_storage
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from catalog.models import Product
-from catalog.services.bulk import change_prices, change_stocks, duplicate_product
+from catalog.models import Product, ProductStatus
+from catalog.services.bulk import CHANGES, MOST, duplicate_product, explain, many_task
 from catalog.services.products import clean_html
 from catalog.services.stock import MAX_STOCK
 from miniback.core.errors import DomainError
 from miniback.core.money import format_yuan
-from miniback.core.pictures import picture_url
+from miniback.core.pictures import PictureFormField, picture_url, store_picture
 
 
 class PriceForm(forms.Form):
@@ -41,6 +47,10 @@ class StockForm(forms.Form):
     note = forms.CharField(label=_("reason"), max_length=100)
 
 
+class PictureForm(forms.Form):
+    picture = PictureFormField()
+
+
 class ProductPages:
     """For ProductAdmin."""
 
@@ -53,7 +63,24 @@ class ProductPages:
             )
             for name, view in (("preview", self.preview), ("duplicate", self.duplicate))
         ]
-        return [*own, *super().get_urls()]  # type: ignore[misc]
+        take = path(
+            "picture/",
+            self.admin_site.admin_view(self.take_picture),
+            name="catalog_product_picture",
+        )
+        return [take, *own, *super().get_urls()]  # type: ignore[misc]
+
+    def take_picture(self: Any, request: HttpRequest) -> HttpResponse:
+        """Store a picture for a description, and say where it is."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not (self.has_change_permission(request) or self.has_add_permission(request)):
+            raise PermissionDenied
+        form = PictureForm(request.POST, request.FILES)
+        if not form.is_valid():
+            return JsonResponse({"error": " ".join(map(str, form.errors["picture"]))}, status=400)
+        name = store_picture(form.cleaned_data["picture"], default_storage)
+        return JsonResponse({"url": picture_url(name)})
 
     def preview(self: Any, request: HttpRequest, pk: int) -> HttpResponse:
         """As the phone shows it, on sale or not."""
@@ -103,46 +130,57 @@ class ProductPages:
         self.message_user(request, _("A draft; its SKUs have no stock yet."), messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:catalog_product_change", args=[copy.pk]))
 
+    @admin.action(description=_("Put on sale"), permissions=["change"])
+    def put_on_sale(self: Any, request: HttpRequest, queryset: QuerySet[Product]) -> Any:
+        params = {"status": ProductStatus.ON_SALE}
+        return self.change_many(request, queryset, "status", _("Put on sale"), params)
+
+    @admin.action(description=_("Take off sale"), permissions=["change"])
+    def take_off_sale(self: Any, request: HttpRequest, queryset: QuerySet[Product]) -> Any:
+        params = {"status": ProductStatus.OFF_SALE}
+        return self.change_many(request, queryset, "status", _("Take off sale"), params)
+
     @admin.action(description=_("Change prices"), permissions=["change"])
     def change_prices(self, request: HttpRequest, queryset: QuerySet[Product]) -> Any:
-        return self._ask(request, queryset, PriceForm, change_prices, _("Change prices"))
+        return self._ask(request, queryset, PriceForm, "prices", _("Change prices"))
 
     @admin.action(description=_("Change stock"), permissions=["change"])
     def change_stocks(self, request: HttpRequest, queryset: QuerySet[Product]) -> Any:
-        return self._ask(request, queryset, StockForm, change_stocks, _("Change stock"))
+        return self._ask(request, queryset, StockForm, "stocks", _("Change stock"))
 
     def _ask(
         self: Any,
         request: HttpRequest,
         queryset: QuerySet[Product],
         form_class: type[forms.Form],
-        service: Callable[..., int],
+        change: str,
         title: Any,
     ) -> HttpResponse | None:
-        """Ask what an action on many products needs, then do it; a refusal changes nothing."""
+        """Ask what a change of many products needs, then make it, or begin the task that does."""
         form = form_class(request.POST if "sure" in request.POST else None)
-        if form.is_bound and form.is_valid():
-            ids = list(queryset.values_list("pk", flat=True))
-            try:
-                count = service(ids, **form.cleaned_data)
-            except DomainError as error:
-                told = (
-                    str(text) for texts in error.extra.get("fields", {}).values() for text in texts
-                )
-                self.message_user(request, " ".join(told) or str(error.detail), messages.ERROR)
-                return None
-            for product in queryset:
-                self.log_change(request, product, f"{title}: {form.cleaned_data}")
-            text = ngettext("%d SKU changed.", "%d SKUs changed.", count)
-            self.message_user(request, text % count, messages.SUCCESS)
+        if not form.is_valid():
+            return self.ask_many(request, queryset, form, title)
+        return self.change_many(request, queryset, change, title, form.cleaned_data)
+
+    def change_many(
+        self: Any,
+        request: HttpRequest,
+        queryset: QuerySet[Product],
+        change: str,
+        title: Any,
+        params: dict[str, Any],
+    ) -> HttpResponse | None:
+        """Of as many as a page of the list holds at once, or none if one is refused; of more by a task."""
+        ids = list(queryset.values_list("pk", flat=True)[: MOST + 1])
+        if len(ids) > MOST:
+            return self.begun(request, many_task(queryset, change, params, request.user))
+        try:
+            count = CHANGES[change](ids, **params)
+        except DomainError as error:
+            self.message_user(request, explain(error), messages.ERROR)
             return None
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": self.opts,
-            "form": form,
-            "chosen": queryset,
-            "action": request.POST["action"],
-            "back": reverse("admin:catalog_product_changelist"),
-        }
-        return render(request, "admin/desk/ask_many.html", context)
+        for product in Product.objects.filter(pk__in=ids):
+            self.log_change(request, product, f"{title}: {params}")
+        text = ngettext("%d row changed.", "%d rows changed.", count)
+        self.message_user(request, text % count, messages.SUCCESS)
+        return None

@@ -24,6 +24,7 @@ FIELDS: list[Any] = [
 
 @admin.register(Review)
 class ReviewAdmin(FactsOnly, ShopAdmin):
+    when_empty = _("Customers review what they bought after they have received it.")
     list_display = [
         "created_at", "product", "stars", "text", "has_images", "answered", "user", "is_visible",
         "moderation",

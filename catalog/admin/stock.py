@@ -1,5 +1,6 @@
 """Stock at a glance, and the book of stock."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -13,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from catalog.models import (
     Sku,
     StockMovement,
+    StockMovementKind,
 )
-from miniback.core.shop_admin import FactsOnly, ShopAdmin, yuan
+from miniback.core.shop_admin import FactsOnly, ShopAdmin, beginning, yuan
 
 
 class LowStock(admin.SimpleListFilter):
@@ -37,7 +39,7 @@ class SkuAdmin(FactsOnly, ShopAdmin):
     list_display = [
         "code",
         "to_product",
-        "options_text",
+        "chosen",
         "price",
         "stock",
         "is_active",
@@ -45,9 +47,14 @@ class SkuAdmin(FactsOnly, ShopAdmin):
     ]
     list_filter = [LowStock, "is_active"]
     list_select_related = ["product"]
-    search_fields = ["code"]
+    found_by = ("^code",)
+    search_help_text = _("the beginning of a SKU code")
     ordering = ["-id"]
     price = yuan("price_fen", _("price"))
+
+    @admin.display(description=_("options"))
+    def chosen(self, sku: Sku) -> str:
+        return sku.options_text or "-"
 
     @admin.display(description=_("product"))
     def to_product(self, sku: Sku) -> str:
@@ -65,5 +72,12 @@ class StockMovementAdmin(FactsOnly, ShopAdmin):
     list_display = ["created_at", "sku", "kind", "delta", "reference", "note"]
     list_filter = ["kind"]
     list_select_related = ["sku"]
-    search_fields = ["sku__code", "reference"]
+    found_by = ("sku__code",)
+    search_help_text = _("SKU code or order number")
     ordering = ["-id"]
+
+    def lookups(self, word: str) -> Iterator[dict[str, Any]]:
+        """The reference is in the event key, which has the index."""
+        yield from super().lookups(word)
+        for kind in StockMovementKind.values:
+            yield beginning("event_key", f"{kind}:{word}:")

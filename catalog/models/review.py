@@ -73,6 +73,10 @@ class PictureCheck(models.Model):
     picture = ExactCharField(max_length=22)
     verdict = models.CharField(max_length=10, blank=True)
 
+    class Meta:
+        verbose_name = _("picture check")
+        verbose_name_plural = _("picture checks")
+
     def __str__(self) -> str:
         return self.trace_id
 

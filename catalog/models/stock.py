@@ -51,6 +51,7 @@ class Sku(models.Model):
     class Meta:
         verbose_name = _("SKU")
         verbose_name_plural = _("SKUs")
+        indexes = [models.Index(fields=["stock"], name="sku_low_stock")]
         constraints = [
             models.CheckConstraint(condition=Q(stock__gte=0), name="sku_stock_not_negative"),
             models.CheckConstraint(condition=Q(price_fen__gte=0), name="sku_price_not_negative"),

@@ -1,19 +1,27 @@
 """What staff do to many products at once, and a product made from another."""
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Product, ProductOption, ProductPicture, ProductStatus, Sku
-from catalog.services.products import refresh_product
+from catalog.services.products import refresh_product, set_status
 from catalog.services.stock import adjust_stock
-from miniback.core.errors import InvalidFields
+from miniback.core.errors import DomainError, InvalidFields
+from miniback.core.models import Task, TaskKind
 from miniback.core.money import MAX_FEN
-from miniback.core.transactions import atomic
+from miniback.core.tables import read_lines
+from miniback.core.tasks import prepare_task
+from miniback.core.transactions import atomic, retry
 
-# One transaction: what a page of the list holds, and no more.
+# One transaction: what a page of the list holds. More is a task, a product a transaction.
 MOST = 200
 OWN = (
     "category", "brand", "freight_template", "name", "subtitle", "cover", "detail_html",
@@ -87,3 +95,62 @@ def _touch(product_ids: Collection[int]) -> None:
     for product_id in sorted(product_ids):
         refresh_product(product_id)
     Product.objects.filter(pk__in=product_ids).update(updated_at=timezone.now())
+
+
+def many_task(products: QuerySet[Product], change: str, params: dict[str, Any], user: Any) -> Task:
+    """A task that makes one of CHANGES to each of ``products``; nobody does it before it is begun."""
+    ids = products.order_by("pk").values_list("pk", flat=True)
+    source = "\n".join(map(str, ids)).encode()
+    return prepare_task(
+        TaskKind.CHANGE_PRODUCTS, user=user, params={**params, "change": change}, source=source
+    )
+
+
+def change_task(task: Task) -> Iterator[list[Any]]:
+    """Do to each product of ``task.source`` what ``task.params`` say; the report has what was refused.
+
+    Begun again after a crash it goes on behind what was done: how far it came is written in the
+    transaction of each change.
+    """
+    ids = [int(cells[0]) for cells in read_lines(Path(task.source.path))]
+    task.total, changed, refused = len(ids), 0, 0
+    yield [_("product"), _("problem")]
+    if reached := task.params.get("reached", 0):
+        yield ["", _("Interrupted and gone on with: the first %d stand in no report.") % reached]
+    for place, product_id in enumerate(ids, start=1):
+        try:
+            if place > reached:
+                retry(partial(_step, task, place, product_id))
+                changed += 1
+        except DomainError as error:
+            refused += 1
+            yield [product_id, explain(error)]
+        task.done, task.counts = place, {"changed": changed, "refused": refused}
+        yield []
+
+
+@atomic
+def _step(task: Task, place: int, product_id: int) -> None:
+    row = Task.objects.select_for_update().get(pk=task.pk)
+    if row.params.get("reached", 0) >= place:
+        return
+    what = {name: value for name, value in row.params.items() if name not in {"change", "reached"}}
+    CHANGES[row.params["change"]]([product_id], **what)
+    product = Product.objects.filter(pk=product_id)
+    LogEntry.objects.log_actions(row.user_id, product, CHANGE, change_message=str(what))
+    row.params["reached"] = place
+    row.save(update_fields=["params"])
+
+
+def explain(error: DomainError) -> str:
+    """What a refusal says of its fields, or else of itself."""
+    fields = error.extra.get("fields", {})
+    return " ".join(str(text) for texts in fields.values() for text in texts) or str(error.detail)
+
+
+# By the name that a task's parameter "change" has.
+CHANGES: dict[str, Callable[..., int]] = {
+    "prices": change_prices,
+    "stocks": change_stocks,
+    "status": set_status,
+}

@@ -6,6 +6,7 @@ out whole, and every problem is told with its line.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -106,9 +107,9 @@ class _Draft:
         for column in ("product", "name", "category"):
             if not self.first[column]:
                 self._refuse(self.line, self.first, column, _("This is needed."))
-        codes = [sku["code"] for sku in self.skus]
-        for (line, row), code in zip(rows, codes, strict=True):
-            if codes.count(code) > 1:
+        codes = Counter(sku["code"] for sku in self.skus)
+        for (line, row), sku in zip(rows, self.skus, strict=True):
+            if codes[sku["code"]] > 1:
                 self._refuse(line, row, "sku", _("This code stands twice."))
 
     def _refuse(self, line: int, row: Mapping[str, str], column: str, message: str) -> None:

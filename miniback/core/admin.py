@@ -1,5 +1,6 @@
 """Admin of core's tables, and the history of what staff did."""
 
+from pathlib import Path
 from typing import Any
 
 from django.contrib import admin
@@ -24,7 +25,7 @@ class OutboxMessageAdmin(FactsOnly, ShopAdmin):
         ("done_at", admin.EmptyFieldListFilter),
         ("last_error", admin.EmptyFieldListFilter),
     ]
-    search_fields = ["event_key"]
+    found_by = ("^event_key",)
     ordering = ["-id"]
 
 
@@ -44,6 +45,9 @@ class JobLeaseAdmin(FactsOnly, ShopAdmin):
 class TaskAdmin(FactsOnly, ShopAdmin):
     """Long work: each member of staff sees their own, and fetches what came out."""
 
+    when_empty = _(
+        "Imports, exports and sheets of parcels begin a task; how far it is stands here."
+    )
     list_display = ["kind", "user", "done", "total", "created_at", "finished_at", "last_error"]
     list_filter = ["kind"]
     list_select_related = ["user"]
@@ -78,7 +82,8 @@ class TaskAdmin(FactsOnly, ShopAdmin):
         if not task.report:
             return HttpResponse(_("There is no file yet."), status=404)
         self.log_change(request, task, str(_("Fetched")))
-        return FileResponse(task.report.open("rb"), True, filename=f"{task.kind}-{task.pk}.csv")
+        suffix = Path(task.report.name).suffix
+        return FileResponse(task.report.open("rb"), True, filename=f"{task.kind}-{task.pk}{suffix}")
 
     def _own(self, request: HttpRequest, pk: int) -> Task:
         if not self.has_view_permission(request):
@@ -94,6 +99,7 @@ OUTCOMES = {
     "made": _("made"),
     "updated": _("updated"),
     "rows": _("rows"),
+    "changed": _("changed"),
 }
 
 

@@ -47,6 +47,12 @@ class DeskMixin:
         ]
         return [*own, *super().get_urls()]  # type: ignore[misc]
 
+    def changelist_view(
+        self: Any, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {**(extra_context or {}), "may_change": self.has_desk_permission(request)}
+        return super().changelist_view(request, context)  # type: ignore[misc]
+
     def has_desk_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(self.desk_permission))
 
@@ -60,22 +66,32 @@ class DeskMixin:
     def page_context(self: Any, request: HttpRequest, row: Any) -> dict[str, Any]:
         shown: dict[str, Any] = super().page_context(request, row)  # type: ignore[misc]
         may_change = self.has_desk_permission(request)
-        buttons = [
+        return {**shown, "buttons": self.buttons(request, row), "may_change": may_change}
+
+    def buttons(self: Any, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
+        """What may be done with it now, by this member."""
+        if not self.has_desk_permission(request):
+            return []
+        return [
             {
                 "action": action,
                 "url": reverse(f"admin:{self.desk_url_name(action)}", args=[row.pk]),
             }
             for action in self.desk
-            if may_change and self.desk_state(row) in action.statuses
+            if self.desk_state(row) in action.statuses
         ]
-        return {**shown, "buttons": buttons, "may_change": may_change}
+
+    def back_to(self: Any, request: HttpRequest, row: Any) -> str:
+        """Where one is after an action."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return str(reverse(name, args=[row.pk]))
 
     def act(self: Any, action: DeskAction, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask what an action needs, then do it through its service; a refusal says why."""
         if not self.has_desk_permission(request):
             raise PermissionDenied
         row = get_object_or_404(self.model, pk=pk)
-        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
+        back = self.back_to(request, row)
         about: Any = {"instance": row} if issubclass(action.form, forms.ModelForm) else {}
         if "row" in inspect.signature(action.form.__init__).parameters:
             about["row"] = row

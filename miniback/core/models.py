@@ -149,6 +149,7 @@ class TaskKind(models.TextChoices):
     EXPORT_ORDERS = "export_orders", _("export orders")
     IMPORT_PRODUCTS = "import_products", _("import products")
     EXPORT_PRODUCTS = "export_products", _("export products")
+    CHANGE_PRODUCTS = "change_products", _("change products")
 
 
 class Task(DueModel):
@@ -213,6 +214,8 @@ class IdempotencyKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
         constraints = [
             models.UniqueConstraint(fields=["user", "key"], name="idempotencykey_once_per_user"),
         ]

@@ -1,6 +1,5 @@
 """Long work of the back office: begun by a request, done by `run_jobs`, watched on a page."""
 
-import csv
 import logging
 import tempfile
 import time
@@ -14,7 +13,7 @@ from django.utils import timezone
 
 from miniback.core.errors import DomainError
 from miniback.core.models import Task, random_id
-from miniback.core.tables import UnreadableFile, harmless
+from miniback.core.tables import UnreadableFile, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +21,8 @@ logger = logging.getLogger(__name__)
 PULSE_SECONDS = 1.0
 LEASE = timedelta(seconds=30)
 TRIES = 5
+# What a result may be written as: a task's parameter "format".
+CSV, XLSX = "csv", "xlsx"
 KEPT, BATCH = timedelta(days=30), 500
 
 Row = list[Any]
@@ -80,19 +81,17 @@ def _run(task: Task, handler: Handler) -> None:
     task.done, task.counts = 0, {}
     pulse = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.csv"
-        # Excel takes a file without the mark for another encoding.
-        with path.open("w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file)
+        path = Path(folder) / f"report.{task.params.get('format', CSV)}"
+        with write_table(path) as write:
             for row in handler(task):
                 if row:
-                    writer.writerow([harmless(str(cell)) for cell in row])
+                    write(row)
                 if time.monotonic() - pulse > PULSE_SECONDS:
                     pulse = time.monotonic()
                     task.due_at = timezone.now() + LEASE
                     task.save(update_fields=["due_at", "done", "total", "counts"])
         with path.open("rb") as report:
-            task.report.save(f"tasks/{random_id()}.csv", File(report), save=False)
+            task.report.save(f"tasks/{random_id()}{path.suffix}", File(report), save=False)
     _end(task, "")
 
 

@@ -1,6 +1,6 @@
 """The coupons desk: offers, and what customers hold of them."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -78,6 +78,7 @@ class CouponForm(forms.ModelForm):
 
 @admin.register(Coupon)
 class CouponAdmin(ShopAdmin):
+    when_empty = _("A coupon brings customers back: money off, a percentage off, or free freight.")
     form = CouponForm
     list_display = [
         "name",
@@ -141,7 +142,12 @@ class ClaimedCouponAdmin(FactsOnly, ShopAdmin):
     list_display = ["coupon", "user", "claimed_at", "valid_from", "valid_until", "used_at"]
     list_filter = [("used_at", admin.EmptyFieldListFilter)]
     list_select_related = ["coupon", "user"]
-    search_fields: ClassVar[Any] = ["coupon__name", "user__nickname"]
+    found_by = (
+        "coupon__name",
+        "coupon__code",
+        "user__nickname",
+    )
+    search_help_text = _("name or code of the coupon, or nickname")
     autocomplete_fields = ["coupon"]
     raw_id_fields = ["user"]
     ordering = ["-id"]

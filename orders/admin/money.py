@@ -1,31 +1,28 @@
-"""Payments, refunds, notices, ledger: records of fact."""
+"""Payments, notices, bills, ledger: records of fact."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Count, Q
 from django.http import HttpRequest
-from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.desk import DeskAction, DeskMixin
-from miniback.core.fields import YuanFormField
-from miniback.core.models import Upload
 from miniback.core.shop_admin import FactsOnly, ShopAdmin, Tabbed, yuan
 from orders.models import (
     Bill,
     BillDifference,
+    Channel,
     DifferenceStatus,
     LedgerEntry,
     LedgerTransaction,
     Notice,
     Payment,
     Refund,
-    RefundLine,
 )
-from orders.services import reconciliation, refund_decisions, refunds
-from orders.status import RefundStatus
+from orders.services import reconciliation
 
 
 class RefundInline(FactsOnly, admin.TabularInline):
@@ -49,129 +46,20 @@ class PaymentAdmin(FactsOnly, ShopAdmin):
     list_display = ["number", "order", "channel", "amount", "status", "is_applied", "paid_at"]
     list_filter = ["status", "is_applied", "channel"]
     list_select_related = ["order"]
-    search_fields = ["number", "transaction_id", "order__number"]
+    found_by = (
+        "number",
+        "order__number",
+    )
+    search_help_text = _("payment number, order number or transaction id")
     ordering = ["-id"]
     exclude = ["amount_fen"]
     readonly_fields = ["amount"]
     inlines = [RefundInline]
     amount = yuan("amount_fen", _("amount"))
 
-
-class ApproveForm(forms.Form):
-    amount_fen = YuanFormField(label=_("amount to refund"), required=False)
-    decision = forms.CharField(label=_("answer to the customer"), max_length=200, required=False)
-
-
-class RejectForm(forms.Form):
-    decision = forms.CharField(label=_("reason, shown to the customer"), max_length=200)
-
-
-class ReceiveForm(forms.Form):
-    is_restocked = forms.BooleanField(
-        label=_("put back on the shelf"), required=False, help_text=_("No: written off.")
-    )
-
-
-class RedirectForm(forms.Form):
-    """An empty card number sends the money to the shop's own account."""
-
-    bank_type = forms.RegexField(
-        label=_("bank"), regex=r"^[A-Z]{2,16}_(DEBIT|CREDIT)$", required=False,
-        help_text=_("WeChat Pay's code of the customer's bank, such as ICBC_DEBIT"),
-    )  # fmt: skip
-    account = forms.RegexField(
-        label=_("card number"), regex=r"^[0-9]{12,22}$", required=False,
-        help_text=_("Empty: the money goes to the shop's account, and you pay the customer yourself."),
-    )  # fmt: skip
-    holder = forms.CharField(label=_("card holder"), max_length=50, required=False)
-
-    def clean(self) -> dict[str, Any]:
-        given: dict[str, Any] = super().clean() or {}
-        filled = [bool(given.get(name)) for name in ("bank_type", "account", "holder")]
-        if any(filled) and not all(filled):
-            raise forms.ValidationError(_("A card needs bank, number and holder."))
-        return given
-
-
-ASKED, RETURNING = {RefundStatus.REQUESTED}, {RefundStatus.RETURNING}
-
-
-class RefundLineInline(FactsOnly, admin.TabularInline):
-    model = RefundLine
-    fields: ClassVar[Any] = ["line", "quantity", "claimed", "amount"]
-    readonly_fields = fields
-    extra = 0
-    claimed = yuan("claimed_fen", _("asked for"))
-    amount = yuan("amount_fen", _("amount"))
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("line")
-
-
-@admin.register(Refund)
-class RefundAdmin(Tabbed, DeskMixin, FactsOnly, ShopAdmin):
-    desk_permission = "orders.change_refund"
-    desk = (
-        DeskAction("approve", _("Approve"), ApproveForm, refund_decisions.approve_refund, ASKED),
-        DeskAction(
-            "receive", _("Goods are back"), ReceiveForm, refund_decisions.receive_return, RETURNING
-        ),
-        DeskAction(
-            "reject", _("Reject"), RejectForm, refund_decisions.reject_refund, ASKED | RETURNING
-        ),
-        DeskAction(
-            "redirect",
-            _("Send another way"),
-            RedirectForm,
-            refunds.redirect_refund,
-            {RefundStatus.FAILED},
-        ),
-    )
-    change_form_template = "admin/desk/refund.html"
-    inlines = [RefundLineInline]
-    list_display = ["number", "payment", "kind", "amount", "status", "last_error", "created_at"]
-    list_filter = ["kind", "is_shipped"]
-    list_select_related = ["payment"]
-    search_fields = ["number", "payment__number", "payment__order__number"]
-    ordering = ["-id"]
-    fieldsets = (
-        (None, {"fields": ["number", "status", "kind", "is_shipped", "reason", "pictures"]}),
-        (_("money"), {"fields": ["amount", "freight", "payment", "platform_id", "succeeded_at"]}),
-        (
-            _("staff's answer"),
-            {
-                "fields": [
-                    "first_approved_by",
-                    "decision",
-                    "decided_by",
-                    "decided_at",
-                    "return_carrier",
-                    "return_tracking",
-                ]
-            },
-        ),
-        (_("background job"), {"fields": ["due_at", "attempts", "last_error", "created_at"]}),
-    )
-    readonly_fields = ["amount", "freight", "pictures"]
-    freight = yuan("freight_fen", _("freight"))
-    amount = yuan("amount_fen", _("amount"))
-
-    def page_context(self, request: HttpRequest, row: Refund) -> dict[str, Any]:
-        """Yes and no side by side, above what was asked for and its photos."""
-        shown: dict[str, Any] = super().page_context(request, row)
-        if row.status in ASKED:
-            shown["asked"] = [
-                {**button, "form": button["action"].form(auto_id=f"id_{button['action'].url}_%s")}
-                for button in shown["buttons"]
-            ]
-        return shown
-
-    @admin.display(description=_("pictures"))
-    def pictures(self, refund: Refund) -> str:
-        uploads = Upload.objects.filter(pk__in=refund.images)
-        links = ((upload.url, upload.url) for upload in uploads)
-        shown = format_html_join(" ", '<a href="{}"><img src="{}" height="120" alt=""></a>', links)
-        return shown or "-"
+    def lookups(self, word: str) -> Iterator[dict[str, Any]]:
+        yield from super().lookups(word)
+        yield {"channel__in": Channel.values, "transaction_id": word}
 
 
 @admin.register(Notice)
@@ -179,10 +67,18 @@ class NoticeAdmin(FactsOnly, ShopAdmin):
     list_display = ["notice_id", "event_type", "payment", "outcome", "note", "received_at"]
     list_filter = ["outcome", "event_type"]
     list_select_related = ["payment"]
-    search_fields = ["notice_id", "payment__number"]
+    found_by = (
+        "payment__number",
+        "payment__order__number",
+    )
+    search_help_text = _("payment or order number, or notice id")
     ordering = ["-id"]
     # The content names the payer.
     exclude = ["content", "body", "headers"]
+
+    def lookups(self, word: str) -> Iterator[dict[str, Any]]:
+        yield from super().lookups(word)
+        yield {"channel__in": Channel.values, "notice_id": word}
 
 
 class ResolveForm(forms.Form):
@@ -229,6 +125,9 @@ class BillDifferenceAdmin(Tabbed, DeskMixin, FactsOnly, ShopAdmin):
             {DifferenceStatus.OPEN},
         ),
     )  # fmt: skip
+    when_empty = _(
+        "Each morning the platforms' bills are compared with ours; what differs waits here."
+    )
     list_display = ["number", "bill", "kind", "is_refund", "theirs", "ours", "status", "note"]
     list_filter = ["kind", "is_refund", "bill__channel"]
     list_select_related = ["bill"]
@@ -253,6 +152,10 @@ class LedgerTransactionAdmin(FactsOnly, ShopAdmin):
     list_display = ["event_key", "order", "posted_at", "posted_on"]
     list_filter = ["posted_on"]
     list_select_related = ["order"]
-    search_fields = ["event_key", "order__number"]
+    found_by = (
+        "^event_key",
+        "order__number",
+    )
+    search_help_text = _("order number or event key")
     ordering = ["-id"]
     inlines = [EntryInline]

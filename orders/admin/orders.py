@@ -108,6 +108,7 @@ DESK = (
 @admin.register(Order)
 class OrderAdmin(ManyOrdersMixin, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     change_list_template = "admin/desk/order_list.html"
+    when_empty = _("Orders come as soon as customers buy something that is on sale.")
     change_form_template = "admin/desk/order.html"
     list_display = [
         "number",
@@ -135,12 +136,6 @@ class OrderAdmin(ManyOrdersMixin, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     def get_urls(self) -> list[URLPattern]:
         reveal = self.admin_site.admin_view(self.reveal)
         return [path("<int:pk>/reveal/", reveal, name="orders_order_reveal"), *super().get_urls()]
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        context = {**(extra_context or {}), "may_change": self.has_desk_permission(request)}
-        return super().changelist_view(request, context)
 
     def page_context(self, request: HttpRequest, row: Order) -> dict[str, Any]:
         who = self.masked_recipient(row), self.masked_phone(row)
@@ -188,7 +183,11 @@ class ShipmentAdmin(FactsOnly, ShopAdmin):
     list_display = ["tracking_number", "carrier", "order", "shipped_at"]
     list_filter = ["carrier"]
     list_select_related = ["carrier", "order"]
-    search_fields = ["tracking_number", "order__number"]
+    found_by = (
+        "tracking_number",
+        "order__number",
+    )
+    search_help_text = _("tracking number or order number")
     ordering = ["-id"]
 
 
@@ -196,5 +195,6 @@ class ShipmentAdmin(FactsOnly, ShopAdmin):
 class CartLineAdmin(FactsOnly, ShopAdmin):
     list_display = ["user", "sku", "quantity", "is_selected", "created_at"]
     list_select_related = ["user", "sku"]
-    search_fields = ["sku__code"]
+    found_by = ("sku__code",)
+    search_help_text = _("SKU code")
     ordering = ["-id"]

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from miniback.core.models import TaskKind
 from miniback.core.shop_admin import BegunByStaff
 from miniback.core.tables import UnreadableFile, read_lines
-from miniback.core.tasks import prepare_task
+from miniback.core.tasks import CSV, XLSX, prepare_task
 from orders.models import Order
 from orders.services import exports, sheets
 from orders.status import OrderStatus
@@ -71,6 +71,12 @@ class ExportForm(forms.Form):
         choices=OrderStatus.choices,
         widget=forms.CheckboxSelectMultiple,
         help_text=_("None: all."),
+    )
+    format = forms.ChoiceField(
+        label=_("file"),
+        choices=[(CSV, "CSV"), (XLSX, "Excel (XLSX)")],
+        initial=CSV,
+        required=False,
     )
     columns = forms.MultipleChoiceField(
         label=_("columns"),
@@ -152,6 +158,7 @@ class ManyOrdersMixin(BegunByStaff):
                 "last": given["last"].isoformat(),
                 "statuses": given["statuses"],
                 "columns": given["columns"],
+                "format": given["format"] or CSV,
             }
             task = prepare_task(TaskKind.EXPORT_ORDERS, user=request.user, params=params)
             return self.begun(request, task)

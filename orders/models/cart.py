@@ -21,7 +21,12 @@ class CartLineQuerySet(models.QuerySet["CartLine"]):
 
 
 class CartLine(models.Model):
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="cart_lines")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="cart_lines",
+        verbose_name=_("customer"),
+    )
     sku = models.ForeignKey(Sku, models.CASCADE, related_name="+", verbose_name=_("SKU"))
     quantity = models.PositiveIntegerField(_("quantity"))
     is_selected = models.BooleanField(_("selected"), default=True)

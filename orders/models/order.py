@@ -105,6 +105,7 @@ class Order(models.Model):
             models.Index(fields=["status", "pay_before"], name="order_status_pay_before"),
             models.Index(fields=["status", "id"], name="order_status"),
             models.Index(fields=["recipient", "id"], name="order_recipient"),
+            models.Index(fields=["is_flagged", "id"], name="order_flagged"),
         ]
         constraints = [
             models.CheckConstraint(

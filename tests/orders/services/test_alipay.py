@@ -99,6 +99,8 @@ def test_notices_that_come_twice_late_or_spoiled(deal: Deal, fault: str) -> None
     deal.sandbox.fault("alipay.notice", fault, copies=5, seconds=1)
     deal.pay()
     until(lambda: deal.order.status == OrderStatus.PAID)
+    # That it was applied is noted after it was.
+    until(Notice.objects.exclude(outcome="new").exists)
     kept = Notice.objects.values_list("payment__number", "event_type", "outcome")
     assert list(kept) == [(deal.payment.number, "TRADE_SUCCESS", "applied")]
     assert deal.order.events.filter(to_status="paid").count() == 1

@@ -108,6 +108,26 @@ window.addEventListener("load", () => {
         document.execCommand(command, false, value);
       }}));
     }
+    const picture = make("input", "", {type: "file", accept: "image/*", hidden: true});
+    const insert = async (file) => {
+      const body = new FormData();
+      body.append("picture", file);
+      body.append("csrfmiddlewaretoken", document.querySelector("[name=csrfmiddlewaretoken]").value);
+      const answer = await (await fetch(words.pictureUrl, {method: "POST", body})).json();
+      if (answer.error) return window.alert(answer.error);
+      editor.focus();
+      document.execCommand("insertImage", false, answer.url);
+    };
+    const insertAll = (event, files) => {
+      const pictures = [...files].filter((file) => file.type.startsWith("image/"));
+      if (!pictures.length) return;
+      event.preventDefault();
+      pictures.forEach(insert);
+    };
+    picture.addEventListener("change", () => { [...picture.files].forEach(insert); picture.value = ""; });
+    editor.addEventListener("paste", (event) => insertAll(event, event.clipboardData.files));
+    editor.addEventListener("drop", (event) => insertAll(event, event.dataTransfer.files));
+    bar.append(make("button", words.picture, {type: "button", className: "button", onclick: () => picture.click()}), picture);
     const swap = () => {
       const isSource = !source.hidden;
       if (isSource) editor.innerHTML = source.value;

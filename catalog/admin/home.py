@@ -1,56 +1,52 @@
-"""Categories, brands, and the home page."""
+"""The home page: banners, rows and hot keywords, beside the page as the phone shows it."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.db import transaction
 from django.db.models import QuerySet
-from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from catalog.models import (
-    Banner,
-    Brand,
-    Category,
-    HomeRow,
-    HomeRowProduct,
-    HotKeyword,
-)
-from catalog.services.products import announce_new_name
+from catalog.models import Banner, HomeRow, HomeRowProduct, HotKeyword
+from catalog.services import home
+from miniback.core.money import format_yuan
 from miniback.core.pictures import picture_url
 from miniback.core.shop_admin import ShopAdmin
 
 
-class SearchedByName(ShopAdmin):
-    """Products are found by the names of these: a new one reaches the index by a job."""
+class BesideThePhone(ShopAdmin):
+    """A list that is dragged into order, and the home page as it is now."""
 
-    @transaction.atomic
-    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        if change and "name" in form.changed_data:
-            announce_new_name(obj)
+    change_list_template = "admin/desk/home_list.html"
+    ordering = ["position", "id"]
 
-
-@admin.register(Category)
-class CategoryAdmin(SearchedByName):
-    list_display = ["name", "parent", "position", "is_visible", "is_shortcut"]
-    list_editable = ["position", "is_visible", "is_shortcut"]
-    list_select_related = ["parent"]
-    search_fields = ["name"]
-    autocomplete_fields = ["parent"]
-    ordering = ["parent__position", "position", "id"]
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        answer = super().changelist_view(request, extra_context)
+        # After what was saved: it shows the new order.
+        if hasattr(answer, "context_data"):
+            answer.context_data |= _home_page()
+        return answer
 
 
-@admin.register(Brand)
-class BrandAdmin(SearchedByName):
-    list_display = ["name"]
-    search_fields = ["name"]
-    ordering = ["name"]
+def _home_page() -> dict[str, Any]:
+    return {
+        "banners": [(row.title, picture_url(row.picture.name, "card")) for row in home.banners()],
+        "shortcuts": [
+            (row.name, picture_url(row.picture.name, "thumb")) for row in home.shortcuts()
+        ],
+        "rows": [(row.title, [_card(card) for card in cards]) for row, cards in home.rows()],
+    }
+
+
+def _card(card: home.Card) -> tuple[str, str, str]:
+    """Name, picture, price."""
+    return card["name"], picture_url(card["cover"], "card"), f"¥{format_yuan(card['price_fen'])}"
 
 
 @admin.register(Banner)
-class BannerAdmin(ShopAdmin):
+class BannerAdmin(BesideThePhone):
     list_display = [
         "thumbnail",
         "title",
@@ -62,8 +58,6 @@ class BannerAdmin(ShopAdmin):
     ]
     list_display_links = ["thumbnail", "title"]
     list_editable = ["position", "is_visible"]
-    list_filter = ["is_visible", "link_kind"]
-    ordering = ["position", "id"]
 
     @admin.display(description="")
     def thumbnail(self, banner: Banner) -> str:
@@ -83,13 +77,12 @@ class PickedInline(admin.TabularInline):
 
 
 @admin.register(HomeRow)
-class HomeRowAdmin(ShopAdmin):
+class HomeRowAdmin(BesideThePhone):
     list_display = ["title", "rule", "category", "size", "position", "is_visible"]
     list_editable = ["position", "is_visible"]
     list_select_related = ["category"]
     autocomplete_fields = ["category"]
     inlines = [PickedInline]
-    ordering = ["position", "id"]
 
 
 @admin.register(HotKeyword)
