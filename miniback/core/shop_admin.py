@@ -128,7 +128,7 @@ class ShopAdmin(admin.ModelAdmin):
         if add:
             return super().construct_change_message(request, form, formsets, add)
         told = list(_changes(form, ""))
-        for formset in formsets:
+        for formset in formsets or ():
             told += [f"+ {row}" for row in formset.new_objects]
             told += [f"- {row}" for row in formset.deleted_objects]
             changed = {id(row) for row, _fields in formset.changed_objects}

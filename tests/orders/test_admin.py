@@ -23,6 +23,8 @@ from tests.factories import make_category, make_order, make_product, make_sku, m
 
 pytestmark = pytest.mark.django_db
 
+# Of a list, whatever stands in it: who asks, counts of tabs, the page, related rows, filters.
+MOST_QUERIES, MOST_QUERIES_OF_THE_START_PAGE = 14, 24
 FACTS = [Order, Payment, Refund, Notice, Shipment, StockMovement, OutboxMessage, CartLine]
 
 
@@ -95,6 +97,33 @@ def test_lists_open_and_their_queries_do_not_grow(staff: Staff, client: Any) -> 
         counts.append(seen)
     grown = {url for url in counts[0] if counts[1][url] > counts[0][url]}
     assert grown == set()
+    assert max(counts[1].values()) <= MOST_QUERIES, counts[1]
+    with CaptureQueriesContext(connection) as captured:
+        client.get(reverse("admin:index"))
+    assert len(captured) <= MOST_QUERIES_OF_THE_START_PAGE
+
+
+def test_what_may_be_a_million_rows_is_found_by_whole_words(staff: Staff, client: Any) -> None:
+    fill(2)
+    payment = Payment.objects.order_by("pk")[0]
+    Payment.objects.filter(pk=payment.pk).update(transaction_id="4200001")
+    order, notice, sku = payment.order, payment.notices.get(), payment.order.lines.get().sku
+    for name, words in {
+        "orders_payment": (payment.number, order.number, order.number.lower(), "4200001"),
+        "orders_notice": (payment.number, order.number, notice.notice_id),
+        "orders_refund": (order.number, payment.number),
+        "orders_shipment": (order.number,),
+        "catalog_stockmovement": (order.number, sku.code),
+        "catalog_sku": (sku.code, sku.code[:-1]),
+        "catalog_product": (sku.code, sku.product.name),
+        "core_outboxmessage": (f"x:{order.number}",),
+        "orders_cartline": (sku.code,),
+    }.items():
+        for word in words:
+            page = client.get(reverse(f"admin:{name}_changelist"), {"q": word})
+            assert page.context["cl"].result_count >= 1, (name, word)
+        none = client.get(reverse(f"admin:{name}_changelist"), {"q": "nichts"})
+        assert none.context["cl"].result_count == 0, name
 
 
 def test_pages_and_searches_open(staff: Staff, client: Any) -> None:

@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 
 from accounts.models import Staff
 from miniback.core.models import Task
@@ -179,6 +179,22 @@ def test_an_export_has_the_chosen_columns_and_no_formula(staff: Staff, client: A
     assert b"HYPERLINK" in b"".join(fetched.streaming_content)
     kept = [entry.change_message for entry in LogEntry.objects.order_by("pk")]
     assert "phone" in kept[0] and len(kept) == 2
+
+
+def test_a_workbook_counts_money_and_keeps_a_phone_as_text(staff: Staff, client: Any) -> None:
+    order = make_order(sku=make_sku(product=make_product(name="=1+1")), quantity=2)
+    day = order.placed_on.isoformat()
+    columns = ["number", "payable", "phone", "name", "quantity"]
+    form = {"first": day, "last": day, "columns": columns, "format": "xlsx"}
+    client.post(reverse("admin:orders_order_export"), form)
+    run_due_tasks()
+    task = Task.objects.get()
+    fetched = client.get(reverse("admin:task_report", args=[task.pk]))
+    assert fetched.headers["Content-Disposition"].endswith('.xlsx"')
+    book = load_workbook(io.BytesIO(b"".join(fetched.streaming_content)))
+    [_header, row] = book.active.iter_rows(values_only=True)
+    assert row == (order.number, 39.8, order.phone, "'=1+1 100克", 2)
+    assert book.active["D2"].data_type == "s"
 
 
 def test_who_may_not_change_orders_exports_nobody(client: Any) -> None:

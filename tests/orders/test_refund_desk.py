@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from orders.models import Order, Refund
+from orders.models import Order, OrderLine, Refund
 from orders.services.after_sales import request_refund
 from orders.status import RefundKind
 from tests.factories import make_order, make_staff, pay
@@ -14,16 +16,18 @@ from tests.factories import make_order, make_staff, pay
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def asked(deal: Any) -> Refund:
-    order = pay(make_order(quantity=2))
-    line = order.lines.get()
+def ask_back(line: OrderLine, quantity: int = 1) -> Refund:
     return request_refund(
-        Order.objects.get(pk=order.pk),
-        quantities={line.pk: 1},
+        Order.objects.get(pk=line.order_id),
+        quantities={line.pk: quantity},
         kind=RefundKind.REFUND_ONLY,
         reason="大了",
     )
+
+
+@pytest.fixture
+def asked(deal: Any) -> Refund:
+    return ask_back(pay(make_order(quantity=2)).lines.get())
 
 
 def decide(client: Any, refund: Refund, name: str, **form: str) -> Any:
@@ -56,3 +60,46 @@ def test_two_members_of_staff_decide_once(client: Any, asked: Refund) -> None:
     asked.refresh_from_db()
     assert asked.status == "rejected" and asked.decision == "已拆封"
     assert "messagelist" in page and 'class="error"' in page
+
+
+def test_all_that_wait_stand_side_by_side(client: Any, asked: Refund) -> None:
+    client.force_login(make_staff())
+    address = reverse("admin:orders_refund_side-by-side")
+    [card] = client.get(address).context["cards"]
+    assert (card["refund"], card["amount"], len(card["asked"])) == (asked, "¥19.90", 2)
+    answer = client.post(
+        reverse("admin:orders_refund_reject", args=[asked.pk]),
+        {"decision": "已拆封", "from": "side-by-side"},
+    )
+    assert answer.url == address
+    page = client.get(address)
+    assert page.context["cards"] == [] and 'class="nothing"' in page.content.decode()
+
+
+def test_as_many_queries_for_one_as_for_many(client: Any, deal: Any) -> None:
+    client.force_login(make_staff())
+    counts = []
+    for _round in range(2):
+        for _refund in range(3):
+            line = pay(make_order(quantity=2)).lines.get()
+            ask_back(line)
+        with CaptureQueriesContext(connection) as captured:
+            client.get(reverse("admin:orders_refund_side-by-side"))
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
+
+
+def test_many_are_approved_each_by_itself(client: Any, deal: Any, settings: Any) -> None:
+    settings.REFUND_SECOND_APPROVAL_FEN = 3000
+    member = make_staff()
+    client.force_login(member)
+    small, large = (ask_back(pay(make_order(quantity=n)).lines.get(), n) for n in (1, 2))
+    Refund.objects.filter(pk=large.pk).update(first_approved_by=member)
+    data = {"action": "approve_selected", "_selected_action": [small.pk, large.pk]}
+    address = reverse("admin:orders_refund_changelist")
+    assert client.post(address, data).context["count"] == 2
+    page = client.post(address, {**data, "sure": 1, "decision": "好"}, follow=True)
+    small.refresh_from_db()
+    large.refresh_from_db()
+    assert (small.status, small.decision, large.status) == ("approved", "好", "requested")
+    assert large.number in page.content.decode()
