@@ -8,7 +8,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 WORKERS ?= 2
 
-.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-payments bench-notices bench-orders bench-audit bench-catalogue bench-cache bench-scale bench-backoffice clean
+.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-payments bench-notices bench-orders bench-audit bench-catalogue bench-cache bench-scale bench-import bench-backoffice clean
 .DEFAULT_GOAL := help
 
 help:
@@ -61,7 +61,7 @@ test-mutants: .venv/dev.installed
 test-browser: .venv/browser.installed
 	$(BIN)/pytest -q -m browser
 
-bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-kill bench-payments bench-notices bench-backoffice
+bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-kill bench-payments bench-notices bench-import bench-backoffice
 
 # Long runs, each printing its figures. DATABASE_URL picks the database; SQLite is the default.
 ORDERS ?= 3000
@@ -94,6 +94,9 @@ bench-scale: .venv/dev.installed .venv/production.installed
 
 bench-backoffice: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.backoffice
+
+bench-import: .venv/dev.installed .venv/production.installed
+	$(PY) -m bench.imports
 
 bench-audit: ORDERS = 1000000
 bench-audit: .venv/dev.installed .venv/production.installed

@@ -62,7 +62,9 @@ class BannerAdmin(BesideThePhone):
     @admin.display(description="")
     def thumbnail(self, banner: Banner) -> str:
         return format_html(
-            '<img src="{}" height="40" alt="">', picture_url(banner.picture.name, "thumb")
+            '<img src="{}" height="40" alt="{}">',
+            picture_url(banner.picture.name, "thumb"),
+            banner.title,
         )
 
 

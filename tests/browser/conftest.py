@@ -30,7 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     with (var / "demo.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
     until(lambda: "Ctrl-C ends it" in (var / "demo.log").read_text(), seconds=60)
-    yield Demo(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
+    yield Demo(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}", env)
     process.send_signal(signal.SIGINT)
     process.wait(20)
 

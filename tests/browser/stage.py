@@ -1,8 +1,12 @@
 """What the browser tests stand on: a page that counts what its user does, and where the shop is."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.sandbox_process import ROOT
 
 CHROMIUM = "/usr/bin/chromium"
 PASSWORD = "browser-test-password"
@@ -13,6 +17,17 @@ SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 class Demo(NamedTuple):
     shop: str
     phone: str
+    env: dict[str, str]
+
+    def manage(self, *arguments: str) -> str:
+        """What a command of the shop says; it knows the sandbox as the shop itself does."""
+        lines = (Path(self.env["VAR_DIR"]) / "sandbox" / "shop.env").read_text().splitlines()
+        env = {**self.env, **dict(line.split("=", 1) for line in lines)}
+        command = [sys.executable, "manage.py", *arguments]
+        ended = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, check=False
+        )
+        return ended.stdout + ended.stderr
 
 
 class Page:

@@ -4,7 +4,9 @@ import io
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -14,6 +16,7 @@ from tests.browser.stage import PASSWORD, Demo, Page
 from tests.sandbox_process import until
 
 pytestmark = pytest.mark.browser
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 # As many as a product with nine SKUs, three orders and a sheet may cost, with little to spare.
 MOST_CLICKS = {
     "product": 16,
@@ -24,12 +27,16 @@ MOST_CLICKS = {
     "reject": 3,
     "review": 2,
     "home": 2,
+    "difference": 3,
+    "dashboard": 1,
 }
 PAGES = [
     "", "orders/order/", "orders/order/1/change/", "orders/order/ship-sheet/", "orders/order/export/",
     "orders/refund/", "catalog/product/", "catalog/product/1/change/", "catalog/product/1/preview/",
     "catalog/product/import/", "catalog/review/", "orders/coupon/", "accounts/customer/",
-    "core/task/", "admin/logentry/", "catalog/sku/",
+    "core/task/", "admin/logentry/", "catalog/sku/", "catalog/category/", "catalog/homerow/",
+    "orders/refund/side-by-side/", "accounts/customer/2/change/", "orders/billdifference/",
+    "catalog/banner/", "catalog/homerow/1/change/", "accounts/staff/1/change/",
 ]  # fmt: skip
 
 
@@ -129,6 +136,10 @@ def make_product(desk: Desk) -> None:
     page.fill("#id_name", "云感针织开衫")
     desk.click(".desk-editor")
     page.keyboard.type("一件顶两件。")
+    picture = {"name": "detail.png", "mimeType": "image/png", "buffer": png("gold")}
+    page.set_input_files(".desk-bar input[type=file]", picture)
+    page.locator(".desk-editor img").wait_for()
+    desk.clicks += 1
     desk.choose("#id_status", value="on_sale")
     files = [
         {"name": f"{colour}.png", "mimeType": "image/png", "buffer": png(colour)}
@@ -160,7 +171,8 @@ def test_a_day_at_the_desk(demo: Demo, browser: Any, desk: Desk) -> None:
     [card] = customer.get("products/?search=云感针织")["results"]
     product = customer.get(f"products/{card['id']}/")
     assert len(product["skus"]) == 9 and {sku["stock"] for sku in product["skus"]} == {20}
-    assert "一件顶两件" in product["detail_html"] and card["cover_url"]
+    assert "一件顶两件" in product["detail_html"] and "<img" in product["detail_html"]
+    assert card["cover_url"]
     phone = Page(browser)
     phone.page.goto(demo.phone)
     phone.page.get_by_text("云感针织开衫").first.wait_for()
@@ -250,10 +262,67 @@ def test_a_day_at_the_desk(demo: Demo, browser: Any, desk: Desk) -> None:
     spent["home"] = desk.counted()
     until(lambda: "冬日上新" in str(customer.get("home/")), seconds=5)
 
+    # The bill of the day says a fen more than our books.
+    clock = {"advance_seconds": 24 * 3600}
+    fault = {"target": "wechatpay.bill", "fault": "row_differs", "times": 1}
+    for path, body in (("clock", clock), ("faults", fault)):
+        assert requests.post(f"{demo.phone}/{path}/", json=body, timeout=20).ok
+    today = datetime.now(SHANGHAI).date().isoformat()
+    told = demo.manage("reconcile", "--channel", "wechat", "--date", today)
+    assert "amount" in told, told
     desk.open("")
+    desk.click(page.locator(".queues a", has_text="对账差异"))
+    desk.click("#result_list .field-number a")
+    desk.click(".object-tools a.addlink")
+    page.fill("#id_note", "平台多记了一分，已联系")
+    page.keyboard.press("Enter")
+    page.locator(".messagelist .success").wait_for()
+    desk.shoot("desk-difference")
+    spent["difference"] = desk.counted()
+
+    desk.click("#site-name a")
+    page.locator(".queues a", has_text="对账差异").locator("b", has_text="0").wait_for()
+    # Totals are counted once a minute.
+    until(lambda: page.reload() and "1194.00" in page.content(), seconds=90)
     desk.shoot("desk-start")
+    spent["dashboard"] = desk.counted()
     sys.stdout.write(f"clicks: {spent}\n")
     assert {name: count for name, count in spent.items() if count > MOST_CLICKS[name]} == {}, spent
+
+
+def test_categories_and_rows_are_dragged(demo: Demo, browser: Any, desk: Desk) -> None:
+    page, customer = desk.page, Customer(demo, "o-drag")
+
+    def names() -> list[str]:
+        return [text.strip() for text in page.locator(".tree .name").all_inner_texts()]
+
+    def top() -> list[str]:
+        return [row["name"] for row in customer.get("categories/")["results"]]
+
+    desk.open("catalog/category/")
+    before = names()
+    last, first = page.locator(".tree li").nth(-1), page.locator(".tree li").nth(0)
+    last.drag_to(first, target_position={"x": 200, "y": 4})
+    page.locator(".tree li .name").first.get_by_text(before[-1]).wait_for()
+    assert names() == [before[-1], *before[:-1]]
+    # Onto the middle of another: below it.
+    page.locator(".tree li").nth(1).drag_to(page.locator(".tree li").nth(2))
+    page.locator(".tree li .name").nth(1).get_by_text(before[1]).wait_for()
+    assert names()[1:3] == [before[1], before[0]]
+    assert top()[:2] == [before[-1], before[1]]
+    page.get_by_label(f"移出，与上级并列: {before[0]}").click()
+    until(lambda: before[0] in top(), seconds=5)
+
+    desk.open("catalog/homerow/")
+    rows = page.locator("#result_list tbody tr")
+    titles = [text.strip() for text in rows.locator(".field-title").all_inner_texts()]
+    rows.nth(-1).drag_to(rows.nth(0), target_position={"x": 60, "y": 3})
+    page.get_by_role("button", name="↓").first.click()
+    page.click("input[name=_save]")
+    page.locator(".messagelist .success").wait_for()
+    assert page.locator(".phone h2").first.inner_text() == titles[0]
+    shown = [text.strip() for text in rows.locator(".field-title").all_inner_texts()]
+    assert shown == [titles[0], titles[-1], *titles[1:-1]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
