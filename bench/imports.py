@@ -44,7 +44,11 @@ def table(rows: int, bad: set[int]) -> bytes:
 
 def work(task: Task, kills: int, every: float) -> int:
     """Run the jobs until the task is done, killing them on the way; return how often."""
-    env = {**os.environ, "DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "miniback.settings"}
+    env = {
+        **os.environ,
+        "DATABASE_URL": database_url(),
+        "DJANGO_SETTINGS_MODULE": "miniback.settings",
+    }
     command = [sys.executable, "manage.py", "run_jobs"]
     killed = 0
     while True:

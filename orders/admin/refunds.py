@@ -209,8 +209,9 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     @admin.display(description=_("pictures"))
     def pictures(self, refund: Refund) -> str:
         uploads = Upload.objects.filter(pk__in=refund.images)
-        links = ((upload.url, upload.url) for upload in uploads)
-        shown = format_html_join(" ", '<a href="{}"><img src="{}" height="120" alt=""></a>', links)
+        links = ((upload.url, upload.url, _("the customer's photo")) for upload in uploads)
+        picture = '<a href="{}"><img src="{}" height="120" alt="{}"></a>'
+        shown = format_html_join(" ", picture, links)
         return shown or "-"
 
 
