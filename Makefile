@@ -59,7 +59,7 @@ test-mutants: .venv/dev.installed
 	$(PY) -m tests.mutants
 
 test-browser: .venv/browser.installed
-	$(BIN)/pytest -q -m browser
+	$(BIN)/pytest -q -n 2 --dist loadfile -m browser tests/browser
 
 bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-kill bench-payments bench-notices bench-import bench-backoffice
 

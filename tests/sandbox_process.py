@@ -1,5 +1,6 @@
 """A sandbox in a process of its own, and the hands to play a customer and misbehave with."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -102,8 +103,9 @@ def until(look: Callable[[], Any], *, at_least: int = 1, seconds: float = 30) ->
 
 
 def free_pair() -> int:
-    """A port whose neighbour is free too."""
-    for port in range(18100, 18900, 2):
+    """A port whose neighbour is free too; each worker of xdist looks among its own."""
+    first = 18100 + 200 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    for port in range(first, first + 200, 2):
         with socket.socket() as one, socket.socket() as two:
             if one.connect_ex(("127.0.0.1", port)) and two.connect_ex(("127.0.0.1", port + 1)):
                 return port
