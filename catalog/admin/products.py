@@ -55,12 +55,14 @@ class OptionInline(admin.TabularInline):
     model = ProductOption
     form = OptionForm
     fields = ["name", "values", "position"]
+    ordering = ["position", "id"]
     extra = 0
 
 
 class PictureInline(admin.TabularInline):
     model = ProductPicture
     fields = ["picture", "position"]
+    ordering = ["position", "id"]
     extra = 0
 
 

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -102,7 +103,7 @@ class CouponAdmin(ShopAdmin):
         (_("for"), {"fields": ["scope", "categories", "brands", "products"]}),
         (
             _("how it is got"),
-            {"fields": ["source", "code", "quota", "claimed_count", "per_customer"]},
+            {"fields": ["source", "code", "quota", "claimed_count", "used", "per_customer"]},
         ),
         (_("when"), {"fields": ["starts_on", "ends_on", "valid_days"]}),
     )
@@ -115,11 +116,21 @@ class CouponAdmin(ShopAdmin):
     def claimed(self, coupon: Coupon) -> str:
         return f"{coupon.claimed_count} / {coupon.quota or '∞'}"
 
+    @admin.display(description=_("used"))
+    def used(self, coupon: Coupon) -> str:
+        if coupon.pk is None:
+            return "-"
+        count = ClaimedCoupon.objects.filter(coupon=coupon, used_at__isnull=False).count()
+        url = reverse("admin:orders_claimedcoupon_changelist")
+        return format_html('<a href="{}?coupon__id__exact={}">{}</a>', url, coupon.pk, count)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Coupon | None = None) -> list[str]:
         if obj is None or not obj.claimed_count:
-            return ["claimed_count"]
-        return [name for name in CouponForm.Meta.fields if name not in CHANGEABLE] + [
-            "claimed_count"
+            return ["claimed_count", "used"]
+        return [
+            *(name for name in CouponForm.Meta.fields if name not in CHANGEABLE),
+            "claimed_count",
+            "used",
         ]
 
     def has_delete_permission(self, request: HttpRequest, obj: Coupon | None = None) -> bool:

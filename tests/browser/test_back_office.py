@@ -313,6 +313,17 @@ def test_categories_and_rows_are_dragged(demo: Demo, browser: Any, desk: Desk) -
     page.get_by_label(f"移出，与上级并列: {before[0]}").click()
     until(lambda: before[0] in top(), seconds=5)
 
+    desk.open(
+        f"catalog/product/{customer.get('products/?search=云感针织')['results'][0]['id']}/change/"
+    )
+    pictures = page.locator("#pictures-group tr.has_original")
+    moved = pictures.nth(1).locator("input[type=hidden]").first.get_attribute("value")
+    pictures.nth(1).get_by_role("button", name="↑").press("Enter")
+    page.click("input[name=_continue]")
+    page.locator(".messagelist .success").wait_for()
+    first = pictures.first.locator("input[type=hidden]").first.get_attribute("value")
+    assert pictures.count() == 2 and first == moved
+
     desk.open("catalog/homerow/")
     rows = page.locator("#result_list tbody tr")
     titles = [text.strip() for text in rows.locator(".field-title").all_inner_texts()]

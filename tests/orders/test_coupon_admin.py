@@ -99,3 +99,14 @@ def test_only_to_customers_and_only_with_the_permission(client: Any, customer: U
 def test_a_coupon_is_told_in_words(terms: dict[str, Any], words: str) -> None:
     with override("zh-hans"):
         assert in_words(Coupon(**terms)) == words
+
+
+def test_the_page_says_how_often_it_was_used(desk: Any, customer: User) -> None:
+    coupon = make_coupon()
+    claimed = give_coupon(coupon, customer)
+    ClaimedCoupon.objects.filter(pk=claimed.pk).update(used_at=claimed.claimed_at)
+    link = f"{reverse('admin:orders_claimedcoupon_changelist')}?coupon__id__exact={coupon.pk}"
+    page = desk.get(reverse("admin:orders_coupon_change", args=[coupon.pk])).content.decode()
+    assert f'<a href="{link}">1</a>' in page
+    assert desk.get(link).context["cl"].result_count == 1
+    assert desk.get(reverse("admin:orders_coupon_add")).status_code == 200

@@ -76,21 +76,6 @@ window.addEventListener("load", () => {
     });
   }
 
-  let dragged = null;
-  for (const row of rows("pictures")) {
-    row.draggable = true;
-    row.addEventListener("dragstart", () => { dragged = row; });
-    row.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      if (!dragged || dragged === row) return;
-      row[event.offsetY > row.offsetHeight / 2 ? "after" : "before"](dragged);
-    });
-    row.addEventListener("dragend", () => {
-      dragged = null;
-      rows("pictures").forEach((each, place) => { field(each, "position").value = place; });
-    });
-  }
-
   // Description
 
   const source = document.getElementById("id_detail_html");
