@@ -83,7 +83,7 @@ class CategoryAdmin(SearchedByName):
         try:
             moved = move_category(int(category_id or 0), parent_id=parent_id, before_id=before_id)
         except DomainError as error:
-            self.message_user(request, str(error.detail), messages.ERROR)
+            self.message_user(request, error.reason, messages.ERROR)
         else:
             self.log_change(request, moved, str(_("Moved")))
         return HttpResponseRedirect(reverse("admin:catalog_category_changelist"))

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from catalog.models import Product, ProductStatus
-from catalog.services.bulk import CHANGES, MOST, duplicate_product, explain, many_task
+from catalog.services.bulk import CHANGES, MOST, duplicate_product, many_task
 from catalog.services.products import clean_html
 from catalog.services.stock import MAX_STOCK
 from miniback.core.errors import DomainError
@@ -177,7 +177,7 @@ class ProductPages:
         try:
             count = CHANGES[change](ids, **params)
         except DomainError as error:
-            self.message_user(request, explain(error), messages.ERROR)
+            self.message_user(request, error.reason, messages.ERROR)
             return None
         for product in Product.objects.filter(pk__in=ids):
             self.log_change(request, product, f"{title}: {params}")

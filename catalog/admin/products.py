@@ -144,7 +144,7 @@ class ProductAdmin(ProductPages, ProductFiles, Tabbed, ShopAdmin):
             with transaction.atomic():
                 adjust_stock(sku, delta=delta, note=note, kind=kind)
         except DomainError as error:
-            self.message_user(request, f"{sku}: {error.detail}", messages.ERROR)
+            self.message_user(request, f"{sku}: {error.reason}", messages.ERROR)
 
     def has_delete_permission(self, request: HttpRequest, obj: Product | None = None) -> bool:
         """Orders refer to products; one that is no longer sold is taken off sale."""
@@ -156,7 +156,7 @@ class ProductAdmin(ProductPages, ProductFiles, Tabbed, ShopAdmin):
         try:
             count = sum(make_missing_skus(product) for product in queryset.order_by("pk"))
         except DomainError as error:
-            self.message_user(request, str(error.detail), messages.ERROR)
+            self.message_user(request, error.reason, messages.ERROR)
             return
         text = ngettext("%d SKU made; give it a price.", "%d SKUs made; give them prices.", count)
         self.message_user(request, text % count)

@@ -124,7 +124,7 @@ def change_task(task: Task) -> Iterator[list[Any]]:
                 changed += 1
         except DomainError as error:
             refused += 1
-            yield [product_id, explain(error)]
+            yield [product_id, error.reason]
         task.done, task.counts = place, {"changed": changed, "refused": refused}
         yield []
 
@@ -140,12 +140,6 @@ def _step(task: Task, place: int, product_id: int) -> None:
     LogEntry.objects.log_actions(row.user_id, product, CHANGE, change_message=str(what))
     row.params["reached"] = place
     row.save(update_fields=["params"])
-
-
-def explain(error: DomainError) -> str:
-    """What a refusal says of its fields, or else of itself."""
-    fields = error.extra.get("fields", {})
-    return " ".join(str(text) for texts in fields.values() for text in texts) or str(error.detail)
 
 
 # By the name that a task's parameter "change" has.

@@ -102,7 +102,7 @@ class DeskMixin:
                 untouched = self.model._default_manager.get(pk=pk)
                 action.service(untouched, user=request.user, **form.cleaned_data)
             except DomainError as error:
-                self.message_user(request, str(error.detail), messages.ERROR)
+                self.message_user(request, error.reason, messages.ERROR)
             else:
                 given = (form.cleaned_data.get(name) for name in TOLD)
                 told = ": ".join([str(action.title), *filter(None, given)])

@@ -23,6 +23,12 @@ class DomainError(Exception):
         self.extra = extra
         super().__init__(self.code, extra)
 
+    @property
+    def reason(self) -> str:
+        """For staff: what is wrong with the fields, or else what happened."""
+        fields: dict[str, list[str]] = self.extra.get("fields", {})
+        return " ".join(text for texts in fields.values() for text in texts) or str(self.detail)
+
     def as_dict(self) -> dict[str, Any]:
         body = {"code": self.code, "detail": str(self.detail), **self.extra}
         if self.retry_after is not None:

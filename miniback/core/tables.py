@@ -67,7 +67,7 @@ def _write_xlsx(path: Path) -> Iterator[Writer]:
 def _xlsx_cell(cell: Any) -> Any:
     """Numbers and yuan can be added up; a phone or a card number stays text."""
     text = str(cell)
-    if isinstance(cell, int | float) or _YUAN.fullmatch(text):
+    if type(cell) in (int, float) or _YUAN.fullmatch(text):
         return float(text) if "." in text else int(text)
     return harmless(ILLEGAL_CHARACTERS_RE.sub("", text))
 

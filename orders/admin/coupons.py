@@ -183,5 +183,5 @@ class ClaimedCouponAdmin(FactsOnly, ShopAdmin):
         try:
             return super().add_view(request, form_url, extra_context)
         except DomainError as error:
-            self.message_user(request, str(error.detail), messages.ERROR)
+            self.message_user(request, error.reason, messages.ERROR)
             return HttpResponseRedirect(reverse("admin:orders_claimedcoupon_changelist"))

@@ -198,7 +198,7 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
             try:
                 refund_decisions.approve_refund(refund, user=request.user, **form.cleaned_data)
             except DomainError as error:
-                self.message_user(request, f"{refund}: {error.detail}", messages.ERROR)
+                self.message_user(request, f"{refund}: {error.reason}", messages.ERROR)
             else:
                 count += 1
                 self.log_change(request, refund, str(_("Approve as asked for")))

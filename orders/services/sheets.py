@@ -137,5 +137,5 @@ def _ship(row: Row, carriers: dict[str, Carrier], user: Any) -> Outcome:
             tracking_number=row.tracking_number, user=user,
         )  # fmt: skip
     except DomainError as error:
-        return Outcome(row, REFUSED, str(error.detail))
+        return Outcome(row, REFUSED, error.reason)
     return Outcome(row, SHIPPED)

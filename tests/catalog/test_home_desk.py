@@ -81,6 +81,12 @@ def test_each_arrow_does_what_it_says(desk: Client, tree: dict[str, int]) -> Non
     assert [name for name, *_below in shape()] == ["果", "茶", "红茶"]
 
 
+def test_a_refused_move_says_why(desk: Client, tree: dict[str, int]) -> None:
+    to = f"{tree['茶']}:{tree['绿茶']}:"
+    page = desk.post(reverse("admin:catalog_category_move"), {"to": to}, follow=True)
+    assert "请选择不在该分类之下的分类" in page.content.decode()
+
+
 @pytest.mark.parametrize("to", ["", "1", "a::", "1:2:3:4", ":1:", "-1::", f"{'9' * 30}::"])
 def test_a_move_that_is_none_is_refused(desk: Client, tree: dict[str, int], to: str) -> None:
     assert desk.post(reverse("admin:catalog_category_move"), {"to": to}).status_code == 400
