@@ -28,8 +28,9 @@ from catalog.services.products import (
 from catalog.services.search import index_products
 from catalog.services.stock import adjust_stock
 from miniback.core.errors import DomainError
+from miniback.core.fields import beginning
 from miniback.core.pictures import picture_url
-from miniback.core.shop_admin import MOST_FOUND, ShopAdmin, Tabbed, beginning, yuan
+from miniback.core.shop_admin import MOST_FOUND, ShopAdmin, Tabbed, yuan
 
 
 class SkuInline(admin.TabularInline):

@@ -16,7 +16,8 @@ from catalog.models import (
     StockMovement,
     StockMovementKind,
 )
-from miniback.core.shop_admin import FactsOnly, ShopAdmin, beginning, yuan
+from miniback.core.fields import beginning
+from miniback.core.shop_admin import FactsOnly, ShopAdmin, yuan
 
 
 class LowStock(admin.SimpleListFilter):

@@ -30,6 +30,11 @@ class ExactCharField(models.CharField):
         return parameters
 
 
+def beginning(name: str, word: str) -> dict[str, str]:
+    """A lookup of an ExactCharField that begins with ``word``; every database answers it from the index."""
+    return {f"{name}__gte": word, f"{name}__lt": f"{word}\uffff"}
+
+
 class YuanFormField(forms.CharField):
     """Staff see and type yuan; the form's value is fen."""
 

@@ -18,6 +18,7 @@ from django.utils.functional import cached_property
 from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext_lazy as _
 
+from miniback.core.fields import beginning
 from miniback.core.models import Task
 from miniback.core.money import format_yuan
 from miniback.core.tasks import begin_task
@@ -163,11 +164,6 @@ def _shown(field: Any, value: Any) -> str:
     else:
         text = str(field.prepare_value(value)) if isinstance(value, int) else str(value or "")
     return Truncator(text).chars(LONGEST_VALUE) or "-"
-
-
-def beginning(name: str, word: str) -> dict[str, Any]:
-    """A lookup of what begins with ``word``, which every database answers from the index."""
-    return {f"{name}__gte": word, f"{name}__lt": f"{word}\uffff"}
 
 
 class Tab(NamedTuple):

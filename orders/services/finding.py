@@ -7,6 +7,7 @@ from django.db.models import Q
 from accounts.models import by_phone
 from catalog.models import Product
 from catalog.services.search import engine
+from miniback.core.fields import beginning
 from orders.models import Order, OrderLine, Shipment
 
 # Of each kind, the newest.
@@ -21,7 +22,7 @@ def find_orders(term: str) -> Q:
     """
     upper = term.upper()
     asked: list[Any] = [
-        Order.objects.filter(number__gte=upper, number__lt=upper + "\uffff").values_list("pk"),
+        Order.objects.filter(**beginning("number", upper)).values_list("pk"),
         Shipment.objects.filter(tracking_number=term).values_list("order"),
         Order.objects.filter(recipient=term).values_list("pk"),
     ]
