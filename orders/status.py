@@ -27,6 +27,7 @@ class PaymentStatus(models.TextChoices):
     UNKNOWN = "unknown", _("being asked at the platform")
     PAID = "paid", _("paid")
     CLOSED = "closed", _("closed")
+    VOIDED = "voided", _("voided")
 
 
 class RefundStatus(models.TextChoices):
@@ -35,7 +36,9 @@ class RefundStatus(models.TextChoices):
     RETURNING = "returning", _("goods on their way back")
     PROCESSING = "processing", _("with the platform")
     SUCCEEDED = "succeeded", _("succeeded")
-    FAILED = "failed", _("failed, to be tried again")
+    FAILED = "failed", _("failed, staff decide")
+    TO_PAY_OUT = "to_pay_out", _("to be paid out by the shop")
+    WRITTEN_OFF = "written_off", _("written off")
     REJECTED = "rejected", _("rejected")
     WITHDRAWN = "withdrawn", _("withdrawn")
 
@@ -44,6 +47,22 @@ class RefundKind(models.TextChoices):
     AUTO = "auto", _("late or second payment")
     REFUND_ONLY = "refund_only", _("refund only")
     RETURN = "return", _("return and refund")
+    EXTERNAL = "external", _("made outside the shop")
+
+
+class RefundMethod(models.TextChoices):
+    """How the money reached the customer."""
+
+    PLATFORM = "platform", _("by the platform")
+    SHOP = "shop", _("paid out by the shop")
+
+
+class RefundStep(models.TextChoices):
+    """What staff do with money that the platform could not give back."""
+
+    REDIRECT = "redirect", _("send another way")
+    PAY_OUT = "pay_out", _("pay out by the shop")
+    WRITE_OFF = "write_off", _("write off")
 
 
 _S, _A = OrderStatus, Actor
@@ -92,12 +111,26 @@ REFUND_MOVES: Final[dict[tuple[RefundStatus, RefundStatus], frozenset[Actor]]] =
     (_R.APPROVED, _R.FAILED): frozenset({_A.PLATFORM}),
     (_R.PROCESSING, _R.SUCCEEDED): frozenset({_A.PLATFORM}),
     (_R.PROCESSING, _R.FAILED): frozenset({_A.PLATFORM}),
+    # STAFF: applied for again, under a new number if the platform closed the old one.
+    (_R.FAILED, _R.APPROVED): frozenset({_A.STAFF}),
     (_R.FAILED, _R.PROCESSING): frozenset({_A.PLATFORM}),
-    (_R.FAILED, _R.SUCCEEDED): frozenset({_A.PLATFORM}),
+    # STAFF: paid out by the shop itself.
+    (_R.FAILED, _R.SUCCEEDED): frozenset({_A.PLATFORM, _A.STAFF}),
+    (_R.FAILED, _R.WRITTEN_OFF): frozenset({_A.STAFF}),
+    # The platform sent it to the shop's own account: the shop owes it until it is paid out.
+    (_R.APPROVED, _R.TO_PAY_OUT): frozenset({_A.PLATFORM}),
+    (_R.PROCESSING, _R.TO_PAY_OUT): frozenset({_A.PLATFORM}),
+    (_R.FAILED, _R.TO_PAY_OUT): frozenset({_A.PLATFORM}),
+    (_R.TO_PAY_OUT, _R.SUCCEEDED): frozenset({_A.STAFF}),
+    (_R.TO_PAY_OUT, _R.WRITTEN_OFF): frozenset({_A.STAFF}),
+    # The bill shows that the platform never paid it.
+    (_R.SUCCEEDED, _R.FAILED): frozenset({_A.STAFF}),
 }
 
 # Staff have agreed: the money is the customer's, wherever it is.
-AGREED: Final = (_R.APPROVED, _R.PROCESSING, _R.SUCCEEDED, _R.FAILED)
+AGREED: Final = (
+    _R.APPROVED, _R.PROCESSING, _R.SUCCEEDED, _R.FAILED, _R.TO_PAY_OUT, _R.WRITTEN_OFF,
+)  # fmt: skip
 # What counts against the rest that can still be refunded.
 NOT_CLAIMING: Final = (_R.REJECTED, _R.WITHDRAWN)
 

@@ -34,7 +34,7 @@ def sections(request: HttpRequest, customer: Customer) -> Iterator[Section]:
             for row in orders
         ])  # fmt: skip
     if may("orders.view_refund"):
-        refunds = Refund.objects.filter(payment__order__user=customer.pk).order_by("-pk")[:NEWEST]
+        refunds = Refund.objects.filter(order__user=customer.pk).order_by("-pk")[:NEWEST]
         columns = [_("refunds"), _("status"), _("amount"), _("reason")]
         yield Section(_("newest refunds"), columns, [
             _row(row, row.number, row.get_status_display(), _yuan(row.amount_fen), row.reason)

@@ -38,7 +38,7 @@ def order_page(request: HttpRequest, order: Order) -> dict[str, Any]:
         ],
         "payments": _with_yuan(seen(Payment.objects.filter(order=order))),
         "notices": seen(Notice.objects.filter(payment__order=order)),
-        "refunds": _with_yuan(seen(Refund.objects.filter(payment__order=order))),
+        "refunds": _with_yuan(seen(Refund.objects.filter(order=order))),
         "parcels": seen(parcels.prefetch_related("lines__line")),
         "timeline": order.events.select_related("user").order_by("-pk"),
     }

@@ -113,7 +113,7 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     found_by = (
         "number",
         "payment__number",
-        "payment__order__number",
+        "order__number",
     )
     search_help_text = _("refund, payment or order number")
     ordering = ["-id"]
@@ -163,14 +163,12 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
         if not self.has_desk_permission(request):
             raise PermissionDenied
         waiting = Refund.objects.filter(status__in=ASKED).order_by("pk")
-        chosen = list(
-            waiting.select_related("payment__order__user").prefetch_related("lines__line")[:SHOWN]
-        )
+        chosen = list(waiting.select_related("order__user").prefetch_related("lines__line")[:SHOWN])
         pictures = Upload.objects.in_bulk([pk for refund in chosen for pk in refund.images])
         cards = [
             {
                 "refund": refund,
-                "order": refund.payment.order,
+                "order": refund.order,
                 "amount": f"¥{format_yuan(refund.amount_fen)}",
                 "lines": [
                     (row, picture_url(row.line.picture, "thumb")) for row in refund.lines.all()

@@ -1,13 +1,28 @@
 """Tables of the deal: cart, order, payment, shipment, and the books of all three."""
 
-from orders.models.bill import Bill, BillDifference, DifferenceKind, DifferenceStatus
+from orders.models.bill import (
+    Bill,
+    BillDifference,
+    DifferenceKind,
+    DifferenceStatus,
+    Resolution,
+)
 from orders.models.books import Account, LedgerEntry, LedgerTransaction
 from orders.models.cart import MAX_CART_LINES, CartLine
 from orders.models.coupon import ClaimedCoupon, Coupon, CouponKind, CouponScope, CouponSource
 from orders.models.daily import DailyProduct, DailyTotal
 from orders.models.message import MessageConsent, MessageKind, MessageTemplate
 from orders.models.order import Order, OrderEvent, OrderEventKind, OrderLine, new_number
-from orders.models.payment import Channel, Notice, NoticeOutcome, Payment, Refund, RefundLine
+from orders.models.payment import (
+    Channel,
+    Notice,
+    NoticeOutcome,
+    Payment,
+    Refund,
+    RefundApproval,
+    RefundAttempt,
+    RefundLine,
+)
 from orders.models.shipment import Carrier, Shipment, ShipmentLine
 
 __all__ = [
@@ -40,7 +55,10 @@ __all__ = [
     "OrderLine",
     "Payment",
     "Refund",
+    "RefundApproval",
+    "RefundAttempt",
     "RefundLine",
+    "Resolution",
     "Shipment",
     "ShipmentLine",
     "new_number",

@@ -19,13 +19,23 @@ class Account(models.TextChoices):
     GOODS = "goods", _("goods sold")
     FREIGHT = "freight", _("freight charged")
     COUPONS = "coupons", _("discounts given")
+    SHOP_BANK = "shop_bank", _("in the shop's own account")
+    CORRECTIONS = "corrections", _("corrections")
 
 
 class LedgerTransaction(AppendOnlyModel):
     """One business event; its entries sum to zero."""
 
     event_key = ExactCharField(_("event key"), max_length=100, unique=True)
-    order = models.ForeignKey(Order, models.PROTECT, related_name="ledger", verbose_name=_("order"))
+    # Empty for money that belongs to no order of the shop.
+    order = models.ForeignKey(
+        Order,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="ledger",
+        verbose_name=_("order"),
+    )
     posted_at = models.DateTimeField(_("posted at"))
     posted_on = models.DateField(_("posted on (Shanghai)"), db_index=True)
 

@@ -59,7 +59,7 @@ class RefundLineSerializer(serializers.ModelSerializer):
 
 
 class RefundDetailSerializer(RefundSerializer):
-    order = serializers.CharField(source="payment.order.number")
+    order = serializers.CharField(source="order.number")
     lines = RefundLineSerializer(many=True)
     actions = serializers.ListField(child=serializers.CharField())
 

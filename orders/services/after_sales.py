@@ -34,6 +34,7 @@ REFUND_WINDOW = timedelta(days=15)
 MAX_REFUNDS = 50
 CHANGED_BY_A_DECISION = [
     "status",
+    "out_refund_no",
     "amount_fen",
     "freight_fen",
     "due_at",
@@ -77,6 +78,7 @@ def request_refund(
     _check_may_ask(order, kind, now)
     refuse_foreign_uploads(images, user_id=order.user_id, purpose=UploadPurpose.REFUND)
     refund = Refund(
+        order=order,
         payment=Payment.objects.get(order=order, is_applied=True),
         number=new_number("R"),
         kind=kind,
@@ -131,7 +133,7 @@ def _is_of_shipped(order: Order, kind: RefundKind, quantities: Mapping[int, int]
 
 def claimed_pieces(order: Order, *, is_shipped: bool) -> dict[int, int]:
     """Pieces of each line in refunds that count: line id -> pieces."""
-    parts = RefundLine.objects.filter(refund__payment__order=order, refund__is_shipped=is_shipped)
+    parts = RefundLine.objects.filter(refund__order=order, refund__is_shipped=is_shipped)
     parts = parts.exclude(refund__status__in=NOT_CLAIMING)
     return dict(parts.values_list("line_id").annotate(Sum("quantity")))
 
@@ -189,9 +191,9 @@ def register_return(refund: Refund, *, carrier: str, tracking_number: str) -> Re
 
 def lock_refund(refund: Refund) -> Refund:
     """The order first, as always; then the refund as it is now."""
-    order = Order.objects.lock(refund.payment.order_id)
+    order = Order.objects.lock(refund.order_id)
     refund = Refund.objects.select_related("payment").get(pk=refund.pk)
-    refund.payment.order = order
+    refund.order = order
     return refund
 
 

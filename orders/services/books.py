@@ -63,7 +63,7 @@ def post_refund_due(refund: Refund, *, now: datetime) -> None:
     """Staff have agreed: what was sold and charged is owed back, with its share of the discount.
 
     The share grows with what is back in all, so that the last refund of a line takes the rest.
-    Reads ``payment.order``: load it with the refund.
+    Reads ``order``: load it with the refund.
     """
     goods = coupons = 0
     parts = list(refund.lines.select_related("line"))
@@ -73,14 +73,14 @@ def post_refund_due(refund: Refund, *, now: datetime) -> None:
         back = before.get(line.pk, 0)
         share = _discount_of(line, back + amount) - _discount_of(line, back)
         goods, coupons = goods + amount + share, coupons - share
-    order = refund.payment.order
+    order = refund.order
     freight = int(refund.freight_fen)
     if freight:
         share = int(order.freight_discount_fen) * freight // order.freight_paid_fen
         freight, coupons = freight + share, coupons - share
     _post(
         f"refund-due:{refund.number}",
-        refund.payment.order_id,
+        refund.order_id,
         now,
         {
             Account.GOODS: goods,
@@ -107,7 +107,7 @@ def post_refund(refund: Refund, *, now: datetime) -> None:
     """Money that was owed back has left. Reads ``payment``: load it with the refund."""
     _post(
         f"refund:{refund.number}",
-        refund.payment.order_id,
+        refund.order_id,
         now,
         {
             Account.CUSTOMER_REFUNDS: refund.amount_fen,
@@ -120,7 +120,7 @@ def _at_platform(payment: Payment) -> Account:
     return Account(f"platform:{payment.channel}")
 
 
-def _post(event_key: str, order_id: int, now: datetime, amounts: dict[Account, int]) -> None:
+def _post(event_key: str, order_id: int | None, now: datetime, amounts: dict[Account, int]) -> None:
     if sum(amounts.values()) or not connection.in_atomic_block:
         raise AssertionError(f"{event_key} does not balance, or is posted outside a transaction")
     if not any(amounts.values()):

@@ -104,9 +104,7 @@ def _move_shipped(
 
 def _refuse_while_refunding(order: Order, lines: Iterable[OrderLine]) -> None:
     """What a customer wants back unsent is decided before it is sent; what is refunded is not sent."""
-    refunds = Refund.objects.filter(
-        payment__order=order, status=RefundStatus.REQUESTED, is_shipped=False
-    )
+    refunds = Refund.objects.filter(order=order, status=RefundStatus.REQUESTED, is_shipped=False)
     if refunds.exists() or not any(line.to_ship for line in lines):
         raise RefundOpen
 

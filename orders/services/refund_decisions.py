@@ -105,7 +105,7 @@ def receive_return(refund: Refund, *, user: Any, is_restocked: bool) -> Refund:
     if is_restocked:
         give_back_stock(
             _pieces(refund),
-            reference=refund.payment.order.number,
+            reference=refund.order.number,
             occasion=refund.number,
             kind=StockMovementKind.RETURN,
         )
@@ -121,7 +121,7 @@ def reject_refund(refund: Refund, *, user: Any, decision: str) -> Refund:
 
 def _owe(refund: Refund, now: datetime) -> Refund:
     """From here on the money is the customer's; a job sends it under the refund's number."""
-    refund.due_at = now
+    refund.due_at, refund.out_refund_no = now, refund.number
     refund = move_refund(refund, RefundStatus.APPROVED, actor=Actor.STAFF)
     post_refund_due(refund, now=now)
     if not refund.is_shipped:
@@ -129,16 +129,14 @@ def _owe(refund: Refund, now: datetime) -> Refund:
             OrderLine.objects.filter(pk=line.line_id).update(
                 released_quantity=F("released_quantity") + line.quantity
             )
-        give_back_stock(
-            _pieces(refund), reference=refund.payment.order.number, occasion=refund.number
-        )
+        give_back_stock(_pieces(refund), reference=refund.order.number, occasion=refund.number)
         _finish_partly_shipped(refund, now)
     return refund
 
 
 def _finish_partly_shipped(refund: Refund, now: datetime) -> None:
     """Nothing is left to ship: the rest was refunded, so the order is shipped."""
-    order = refund.payment.order
+    order = refund.order
     if order.status == OrderStatus.PARTLY_SHIPPED and not any(
         line.to_ship for line in order.lines.all()
     ):

@@ -46,9 +46,12 @@ def refund_payment(payment: Payment, *, reason: str, now: datetime) -> Refund:
 
     The number is made from the payment's, so a second decision breaks its unique key.
     """
+    number = f"R{payment.number}"
     return Refund.objects.create(
+        order_id=payment.order_id,
         payment=payment,
-        number=f"R{payment.number}",
+        number=number,
+        out_refund_no=number,
         amount_fen=payment.amount_fen,
         status=RefundStatus.APPROVED,
         reason=reason,
@@ -79,11 +82,11 @@ def _ask_platform(refund: Refund) -> PlatformRefund:
     platform = payment_provider(payment.channel)
     if refund.attempts > 1:
         try:
-            return platform.query_refund(refund.number, payment.number)
+            return platform.query_refund(refund.out_refund_no, payment.number)
         except NoSuchTrade:
             pass
     return platform.refund(
-        number=refund.number,
+        number=refund.out_refund_no,
         payment_number=payment.number,
         amount_fen=refund.amount_fen,
         total_fen=payment.amount_fen,
@@ -108,7 +111,9 @@ def redirect_refund(
         raise NotAbnormal
     card = BankCard(bank_type, account, holder) if account else None
     try:
-        answer = providers.wechatpay().redirect_refund(fresh.platform_id, fresh.number, card=card)
+        answer = providers.wechatpay().redirect_refund(
+            fresh.platform_id, fresh.out_refund_no, card=card
+        )
     except (PlatformRefused, Misconfigured) as error:
         # A card that its bank does not know is a wrong parameter.
         raise RedirectRefused(_("WeChat Pay refused: %(why)s") % {"why": error}) from error
@@ -128,12 +133,12 @@ def record_refund(answer: PlatformRefund) -> Refund | None:
     Returns None when the number, the payment or the amount is not ours.
     """
     now = timezone.now()
-    refund = Refund.objects.select_related("payment").filter(number=answer.number).first()
+    refund = Refund.objects.select_related("payment").filter(out_refund_no=answer.number).first()
     if refund is None or refund.payment.number != answer.payment_number:
         return None
     if (answer.amount_fen, answer.currency) != (refund.amount_fen, "CNY"):
         return None
-    order = Order.objects.lock(refund.payment.order_id)
+    order = Order.objects.lock(refund.order_id)
     unsettled = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED)
     if answer.status == "SUCCESS":
         first_time = unsettled.update(
@@ -165,7 +170,7 @@ def _cancel_if_all_is_back(order: Order, now: datetime) -> None:
         return
     if order.lines.filter(released_quantity__lt=F("quantity")).exists():
         return
-    if Refund.objects.filter(payment__order=order, status__in=UNSETTLED).exists():
+    if Refund.objects.filter(order=order, status__in=UNSETTLED).exists():
         return
     reason = "已全额退款"
     give_back_coupon(order)

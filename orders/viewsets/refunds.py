@@ -25,7 +25,7 @@ class RefundViewSet(GenericViewSet):
     def get_queryset(self) -> QuerySet[Refund]:
         lines = RefundLine.objects.select_related("line").order_by("line_id")
         mine: QuerySet[Refund] = Refund.objects.for_customer(self.request.user)
-        return mine.select_related("payment__order").prefetch_related(Prefetch("lines", lines))
+        return mine.select_related("order").prefetch_related(Prefetch("lines", lines))
 
     @describe("List my refunds", answers={200: RefundDetailSerializer(many=True)})
     def list(self, request: Request) -> Response:
