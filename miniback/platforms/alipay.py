@@ -23,13 +23,16 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from miniback.platforms import http
-from miniback.platforms.bills import fen, read_alipay_bill
+from miniback.platforms.alipay_bills import read_alipay_bill
+from miniback.platforms.bills import fen
 from miniback.platforms.contract import (
     BEIJING,
     BillRow,
     Login,
     Notice,
     PlatformRefund,
+    PlatformRefundStatus,
+    RefundedSum,
     Trade,
     TradeState,
 )
@@ -37,12 +40,14 @@ from miniback.platforms.errors import (
     BillNotReady,
     LoginAgain,
     Misconfigured,
+    NoBill,
     NoSuchTrade,
     NoticeRejected,
     PlatformError,
     Refused,
     TryAgain,
 )
+from miniback.platforms.text import refund_reason, safe_text
 
 STATES = {
     "WAIT_BUYER_PAY": TradeState.WAITING,
@@ -167,7 +172,7 @@ class AlipayClient:
             {
                 "out_trade_no": number,
                 "total_amount": yuan(amount_fen),
-                "subject": re.sub(r"[/=&]", " ", description)[:256],
+                "subject": (re.sub(r"[/=&]", " ", safe_text(description)) or number)[:256],
                 "product_code": "JSAPI_PAY",
                 "op_app_id": self.app_id,
                 by: payer,
@@ -208,16 +213,16 @@ class AlipayClient:
         notify_url: str,
     ) -> PlatformRefund:
         """Code 10000 is no proof: only ``fund_change`` Y is; else the query says. (alipay.trade.refund)"""
-        answer = self._trade_call(
-            "alipay.trade.refund",
-            {
-                "out_trade_no": payment_number,
-                "refund_amount": yuan(amount_fen),
-                "refund_reason": reason,
-                "out_request_no": number,
-            },
-        )
-        status = "SUCCESS" if answer.get("fund_change") == "Y" else "PROCESSING"
+        content = {
+            "out_trade_no": payment_number,
+            "refund_amount": yuan(amount_fen),
+            "out_request_no": number,
+        }
+        if why := refund_reason(reason):
+            content["refund_reason"] = why
+        answer = self._trade_call("alipay.trade.refund", content)
+        is_done = answer.get("fund_change") == "Y"
+        status = PlatformRefundStatus.SUCCESS if is_done else PlatformRefundStatus.PROCESSING
         return PlatformRefund(number, payment_number, number, status, amount_fen, "CNY")
 
     def query_refund(self, number: str, payment_number: str) -> PlatformRefund:
@@ -228,24 +233,24 @@ class AlipayClient:
         )
         if not answer.get("refund_status"):
             raise NoSuchTrade("NO_SUCH_REFUND")
-        state = _text(answer, "refund_status")
+        is_done = answer["refund_status"] == "REFUND_SUCCESS"
         return PlatformRefund(
             number=_text(answer, "out_request_no"),
             payment_number=_text(answer, "out_trade_no"),
             platform_id=number,
-            status="SUCCESS" if state == "REFUND_SUCCESS" else state,
+            status=PlatformRefundStatus.SUCCESS if is_done else PlatformRefundStatus.PROCESSING,
             amount_fen=fen(_text(answer, "refund_amount")),
             currency="CNY",
         )
 
     def bill(self, day: date) -> list[BillRow]:
-        """Raises BillNotReady. A day without trades has none. (bill.downloadurl.query)"""
+        """Raises BillNotReady, NoBill, BadBill. (bill.downloadurl.query)"""
         content = {"bill_type": "trade", "bill_date": day.isoformat()}
         try:
             answer = self._trade_call("alipay.data.dataservice.bill.downloadurl.query", content)
         except Refused as error:
             if error.code in NO_BILL:
-                return []
+                raise NoBill(error.code) from error
             if error.code in BILL_IS_WRITTEN:
                 raise BillNotReady(error.code) from error
             raise
@@ -258,19 +263,23 @@ class AlipayClient:
     # Notices
 
     def parse_notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
-        """A form, signed over all of its fields but two (C4). A refund's notice is nothing to do:
+        """A form, signed over all of its fields but two (C4).
 
-        it carries the sum of all refunds and not its own amount; the refund's own query tells it.
+        A refund's notice carries the sum of all refunds of the payment, not the refund's amount.
         """
         given = self._verified_form(body)
         try:
-            is_refund = bool(given.get("out_biz_no") or given.get("gmt_refund"))
+            refunded_fen = fen(given.get("refund_fee") or "0")
+            if refunded_fen < 0:
+                raise NoticeRejected("BAD_RESOURCE", "refund_fee")
+            is_refund = bool(given.get("out_biz_no") or given.get("gmt_refund") or refunded_fen)
             return Notice(
                 id=_text(given, "notify_id"),
                 event_type="refund" if is_refund else _text(given, "trade_status"),
                 trade=None if is_refund else self._trade(given),
                 refund=None,
                 merchant_id=given.get("seller_id", ""),
+                refunded=_refunded_sum(given, refunded_fen) if refunded_fen else None,
             )
         except TryAgain as error:
             raise NoticeRejected("BAD_RESOURCE", error.code) from error
@@ -335,9 +344,9 @@ class AlipayClient:
         return self._read(answer.body, f"{method.replace('.', '_')}_response")
 
     def _read(self, body: bytes, key: str) -> dict[str, Any]:
-        """The inner object, if its very characters are signed. Errors may come unsigned."""
+        """The inner object, if its very bytes are signed. Errors may come unsigned."""
         try:
-            text = body.decode()
+            text, encoding = _decode(body)
             whole = json.loads(text)
             content = whole.get(key) or whole.get("error_response")
         except (ValueError, AttributeError, RecursionError) as error:
@@ -346,7 +355,7 @@ class AlipayClient:
             raise TryAgain("BAD_ANSWER")
         if "error_response" in whole or ("code" in content and content["code"] != "10000"):
             raise _error(content)
-        if not self._is_signed(inner_text(text, key).encode(), str(whole.get("sign", ""))):
+        if not self._is_signed(inner_text(text, key).encode(encoding), str(whole.get("sign", ""))):
             # A success without a good signature is forged, or cut off on its way.
             raise TryAgain("UNVERIFIED_ANSWER")
         return content
@@ -372,7 +381,33 @@ class AlipayClient:
             app_id=_text(content, "app_id"),
             merchant_id=_text(content, "seller_id"),
             paid_at=_moment(paid_at) if paid_at else None,
+            # Paid and closed: all of it went back.
+            refund_started=state == "TRADE_CLOSED" and bool(paid_at),
         )
+
+
+def _refunded_sum(given: Mapping[str, str], refunded_fen: int) -> RefundedSum:
+    return RefundedSum(
+        payment_number=_text(given, "out_trade_no"),
+        refund_number=given.get("out_biz_no", ""),
+        refunded_fen=refunded_fen,
+        app_id=_text(given, "app_id"),
+    )
+
+
+def _decode(body: bytes) -> tuple[str, str]:
+    """Return the text and its encoding: UTF-8 is asked for, GBK comes now and then all the same.
+
+    What the header says of it is not to be relied on. Raises ValueError for neither, or for a text
+    whose bytes, which are signed, it does not give back.
+    """
+    try:
+        return body.decode(), "utf-8"
+    except UnicodeDecodeError:
+        text = body.decode("gb18030")
+    if text.encode("gb18030") != body:
+        raise ValueError("not GB18030")
+    return text, "gb18030"
 
 
 def inner_text(text: str, key: str) -> str:

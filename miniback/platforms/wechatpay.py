@@ -24,17 +24,26 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from cryptography.x509 import load_pem_x509_certificate
 
 from miniback.platforms import http
-from miniback.platforms.bills import read_wechatpay_bill
-from miniback.platforms.contract import BillRow, Notice, PlatformRefund, Trade, TradeState
+from miniback.platforms.contract import (
+    BillRow,
+    Notice,
+    PlatformRefund,
+    PlatformRefundStatus,
+    Trade,
+    TradeState,
+)
 from miniback.platforms.errors import (
     BillNotReady,
     Misconfigured,
+    NoBill,
     NoSuchTrade,
     NoticeRejected,
     PlatformError,
     Refused,
     TryAgain,
 )
+from miniback.platforms.text import refund_reason, safe_text
+from miniback.platforms.wechatpay_bills import read_wechatpay_bill
 
 MAX_SKEW_SECONDS = 300
 SIGNATURE_SCHEME = "WECHATPAY2-SHA256-RSA2048"
@@ -46,7 +55,7 @@ NO_SUCH_TRADE = {"ORDERNOTEXIST", "RESOURCENOTEXISTS"}
 MISCONFIGURED = {
     "SIGNERROR", "NOAUTH", "APPIDMCHIDNOTMATCH", "MCHNOTEXISTS", "PARAMERROR", "OPENIDMISMATCH",
 }  # fmt: skip
-# SUCCESS with a refund is REFUND: the money came in.
+# REFUND: the money came in, and a refund was started.
 STATES = {
     "SUCCESS": TradeState.PAID,
     "REFUND": TradeState.PAID,
@@ -134,7 +143,8 @@ class WeChatPayClient:
             {
                 "appid": self.app_id,
                 "mchid": self.merchant_id,
-                "description": description,
+                # A comma and a backtick end a value in the bill.
+                "description": (safe_text(description).replace("`", "'") or number)[:127],
                 "out_trade_no": number,
                 "time_expire": expires_at.isoformat(timespec="seconds"),
                 "notify_url": notify_url,
@@ -182,17 +192,15 @@ class WeChatPayClient:
 
         Raises Refused (NOTENOUGH, ...), or TryAgain when the outcome is unknown.
         """
-        answer = self._call(
-            "POST",
-            "/v3/refund/domestic/refunds",
-            {
-                "out_trade_no": payment_number,
-                "out_refund_no": number,
-                "reason": reason,
-                "notify_url": notify_url,
-                "amount": {"refund": amount_fen, "total": total_fen, "currency": "CNY"},
-            },
-        )
+        payload = {
+            "out_trade_no": payment_number,
+            "out_refund_no": number,
+            "notify_url": notify_url,
+            "amount": {"refund": amount_fen, "total": total_fen, "currency": "CNY"},
+        }
+        if why := refund_reason(reason):
+            payload["reason"] = why
+        answer = self._call("POST", "/v3/refund/domestic/refunds", payload)
         return _refund(answer, status_key="status")
 
     def query_refund(self, number: str, payment_number: str) -> PlatformRefund:
@@ -220,12 +228,12 @@ class WeChatPayClient:
         return _refund(self._call("POST", path, payload), status_key="status")
 
     def bill(self, day: date) -> list[BillRow]:
-        """Raises BillNotReady. A day without trades has none. (tradebill, billdownload)"""
+        """Raises BillNotReady, NoBill, BadBill. (tradebill, billdownload)"""
         try:
             answer = self._call("GET", f"/v3/bill/tradebill?bill_date={day}&bill_type=ALL")
         except Refused as error:
             if error.code == "NOSTATEMENTEXIST":
-                return []
+                raise NoBill(error.code) from error
             if error.code == "STATEMENTCREATING":
                 raise BillNotReady(error.code) from error
             raise
@@ -412,6 +420,7 @@ class WeChatPayClient:
             app_id=_text(content, "appid"),
             merchant_id=_text(content, "mchid"),
             paid_at=_moment(content.get("success_time")),
+            refund_started=state == "REFUND",
         )
 
 
@@ -438,10 +447,17 @@ def _refund(content: dict[str, Any], *, status_key: str) -> PlatformRefund:
         number=_text(content, "out_refund_no"),
         payment_number=_text(content, "out_trade_no"),
         platform_id=_text(content, "refund_id"),
-        status=_text(content, status_key),
+        status=_refund_status(content, status_key),
         amount_fen=_fen(amount.get("refund")),
         currency=str(amount.get("currency", "CNY")),
     )
+
+
+def _refund_status(content: dict[str, Any], key: str) -> PlatformRefundStatus:
+    try:
+        return PlatformRefundStatus(_text(content, key))
+    except ValueError as error:
+        raise TryAgain("BAD_ANSWER", key) from error
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from miniback.sandbox import alipay_trades as trades
-from miniback.sandbox import bills
+from miniback.sandbox import bills, faults
 from miniback.sandbox.alipay_certificates import ALIPAY, APP, ROOT, number
 from miniback.sandbox.alipay_content import (
     BEIJING,
@@ -44,22 +44,24 @@ def gateway(request: HttpRequest) -> HttpResponse:
                 content = act({**given, "request": request})
         except Failure as failure:
             content = failure.content
-        return _answer(given, content)
+        return _answer(given, content, "gbk" if faults.take(target, {"gbk"}) else "utf-8")
 
     return view(request)
 
 
-def _answer(given: Fields, content: Fields) -> HttpResponse:
-    """The signature is over the very characters of the inner object, and stands behind it."""
+def _answer(given: Fields, content: Fields, charset: str) -> HttpResponse:
+    """The signature is over the very bytes of the inner object, and stands behind it."""
     inner = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     key = str(given.get("method")).replace(".", "_") + "_response"
     by = f',"alipay_cert_sn":"{number(ALIPAY)}"' if "app_cert_sn" in given else ""
-    text = f'{{"{key}":{inner},"sign":"{signed(inner)}"{by}}}'
-    return HttpResponse(text, content_type="text/html;charset=utf-8")
+    text = f'{{"{key}":{inner},"sign":"{signed(inner, charset)}"{by}}}'
+    # The header may say utf-8 all the same.
+    return HttpResponse(text.encode(charset), content_type="text/html;charset=utf-8")
 
 
 def _check_common(given: Fields) -> None:
-    if given.get("app_id") != keys().alipay_app_id:
+    app = keys().alipay_app(given.get("app_id", ""))
+    if app is None:
         raise Failure("isv.invalid-app-id", code="40002")
     if given.get("sign_type") != "RSA2":
         raise Failure("isv.invalid-signature-type", code="40002")
@@ -68,7 +70,7 @@ def _check_common(given: Fields) -> None:
             raise Failure("isv.app-cert-sn-invalid", code="40002")
         if given.get("alipay_root_cert_sn") != number(ROOT):
             raise Failure("isv.alipay-root-cert-sn-invalid", code="40002")
-    if not is_signed_by_app(given):
+    if not is_signed_by_app(app, given):
         raise Failure("isv.invalid-signature", code="40002")
     try:
         sent = read_local(given.get("timestamp", ""))
@@ -113,7 +115,8 @@ def _bill(given: Fields) -> Fields:
         raise Failure("ACQ.INVALID_PARAMETER", "bill_date") from error
     if day + timedelta(days=1) > now():
         raise Failure("isp.bill_not_ready")
-    url = bills.alipay_bill(given["request"], content["bill_date"])
+    seller_id = trades.seller_of(given)
+    url = bills.alipay_bill(given["request"], content["bill_date"], seller_id)
     if url is None:
         raise Failure("isp.bill_not_exist", "账单不存在")
     return {**GOOD, "bill_download_url": url}
