@@ -44,6 +44,7 @@ from miniback.platforms.errors import (
     TryAgain,
 )
 
+SERVICE = "alipay"
 STATES = {
     "WAIT_BUYER_PAY": TradeState.WAITING,
     "TRADE_SUCCESS": TradeState.PAID,
@@ -250,7 +251,9 @@ class AlipayClient:
                 raise BillNotReady(error.code) from error
             raise
         url = _text(answer, "bill_download_url")
-        file = http.call("GET", url, seconds=http.FILE_SECONDS, max_bytes=http.FILE_BYTES)
+        file = http.call(
+            "GET", url, service=SERVICE, seconds=http.FILE_SECONDS, max_bytes=http.FILE_BYTES
+        )
         if file.status != 200:
             raise TryAgain(f"HTTP_{file.status}", "bill")
         return read_alipay_bill(file.body)
@@ -327,6 +330,7 @@ class AlipayClient:
         answer = http.call(
             "POST",
             f"{self._base_url}/gateway.do",
+            service=SERVICE,
             body=urlencode(fields).encode(),
             headers={"Content-Type": "application/x-www-form-urlencoded;charset=utf-8"},
         )

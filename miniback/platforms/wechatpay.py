@@ -36,6 +36,7 @@ from miniback.platforms.errors import (
     TryAgain,
 )
 
+SERVICE = "wechatpay"
 MAX_SKEW_SECONDS = 300
 SIGNATURE_SCHEME = "WECHATPAY2-SHA256-RSA2048"
 EMPTY: Mapping[str, bytes] = MappingProxyType({})
@@ -387,6 +388,7 @@ class WeChatPayClient:
         return http.call(
             method,
             self._base_url + path,
+            service=SERVICE,
             body=body.encode() or None,
             headers={
                 "Authorization": f"{SIGNATURE_SCHEME} {listed}",
