@@ -9,9 +9,10 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from miniback.core import leases, outbox
+from miniback.core.checks import JOB_LANES
 from miniback.core.leases import LEASE, Job, are_silent, run_due
 from miniback.core.models import JobLease, Lane, OutboxMessage
-from miniback.jobs import JOBS
+from miniback.jobs import JOBS, jobs_by_lane
 
 pytestmark = pytest.mark.django_db
 
@@ -110,6 +111,10 @@ def test_a_runner_that_was_stopped_does_not_overwrite_its_successor() -> None:
 
     run_due([Job("one", run, every_seconds=3600)])
     assert JobLease.objects.get().due_at == theirs
+
+
+def test_the_check_of_connections_counts_every_lane() -> None:
+    assert len(jobs_by_lane()) == JOB_LANES
 
 
 def test_every_job_of_the_table_has_a_name_of_its_own() -> None:

@@ -12,9 +12,9 @@ class Command(BaseCommand):
     help = "Compute the totals of days anew from the ledger; may be repeated."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        day = {"type": date.fromisoformat, "metavar": "YYYY-MM-DD"}
-        parser.add_argument("--from", dest="first", help="by default the first order's day", **day)
-        parser.add_argument("--to", dest="last", help="by default today", **day)
+        day = date.fromisoformat
+        parser.add_argument("--from", dest="first", type=day, help="by default the first order's")
+        parser.add_argument("--to", dest="last", type=day, help="by default today")
 
     def handle(self, *args: Any, **options: Any) -> None:
         count = rebuild_daily_totals(options["first"], options["last"])
