@@ -107,7 +107,7 @@ MUTANTS = (
     Mutant("an old price still pays", f"{ORDERS}/settlement.py", "is_due = payment.amount_fen == order.payable_fen", "is_due = True",
            f"{T_ORDERS}/test_desk.py::test_money_of_the_old_price_goes_back"),
     Mutant("the promise to close is only a hope", f"{ORDERS}/settlement.py",
-           '        outbox.post(topic=CLOSE_PAYMENT, event_key=key, payload={"number": number})\n', "        del key\n",
+           '        outbox.post(topic=CLOSE_PAYMENT, event_key=key, payload={"number": number}, lane=lane)\n', "        del key, lane\n",
            f"{T_ORDERS}/test_payment.py::test_cancelling_closes_the_payment_at_the_platform"),
     Mutant("an old notice is new", "miniback/platforms/wechatpay.py", "if abs(time.time() - int(timestamp)) >= MAX_SKEW_SECONDS:", "if False:",
            f"{T_ORDERS}/test_notices.py::test_timestamps"),

@@ -1,7 +1,7 @@
 """The platform's daily bill against our books: every row of one must stand in the other, to the fen."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from miniback.core.clock import database_now
+from miniback.core.due import within_budget
 from miniback.core.errors import Conflict
 from miniback.core.providers import is_offered, payment_provider
 from miniback.core.transactions import assert_no_transaction, atomic
@@ -174,20 +176,19 @@ def resolve_difference(difference: BillDifference, *, user: Any, note: str) -> N
 # The job
 
 
-def reconcile_due_days() -> None:
+def reconcile_due_days(channels: Collection[str] = Channel.values) -> None:
     """Compare yesterday's bills, and those of the last week that were not there yet."""
-    now = timezone.localtime()
+    now = timezone.localtime(database_now())
     yesterday = now.date() - timedelta(days=1 if now.time() >= READY_AT else 2)
     days = [yesterday - timedelta(days=back) for back in range(LOOK_BACK_DAYS)]
-    for channel in Channel:
+    for channel in map(Channel, channels):
         first = Payment.objects.filter(channel=channel).order_by("id").first()
         if first is None or not is_offered(channel):
             continue
         begin = timezone.localdate(first.created_at)
         done = set(Bill.objects.filter(channel=channel).values_list("day", flat=True))
-        for day in days:
-            if day >= begin and day not in done:
-                _try(channel, day)
+        for day in within_budget(day for day in days if day >= begin and day not in done):
+            _try(channel, day)
 
 
 def _try(channel: Channel, day: date) -> None:
@@ -197,3 +198,6 @@ def _try(channel: Channel, day: date) -> None:
         logger.info("the bill of %s for %s is not there yet", channel, day)
     except PlatformError as error:
         logger.warning("bill of %s for %s: %s", channel, day, error)
+    except Exception:
+        # One that cannot be read keeps no other from being read.
+        logger.exception("bill of %s for %s", channel, day)

@@ -1,6 +1,7 @@
 """Money back: one row and one number a refund, committed before the platform is asked."""
 
 import logging
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core import providers
+from miniback.core.due import try_due
 from miniback.core.errors import Conflict, PlatformUnavailable
 from miniback.core.providers import payment_provider
 from miniback.core.transactions import assert_no_transaction, atomic
@@ -60,19 +62,19 @@ def refund_payment(payment: Payment, *, reason: str, now: datetime) -> Refund:
     )
 
 
-def send_due_refunds() -> None:
+def send_due_refunds(channels: Collection[str] = Channel.values) -> None:
     """Ask the platform to pay back, or how far it is, for every refund that is due."""
-    for refund in (
-        Refund.objects.filter(status__in=UNSETTLED)
-        .select_related("payment")
-        .claim(lease=SEND_LEASE)
-    ):
-        try:
-            record_refund(_ask_platform(refund))
-        except PlatformError as error:
-            # Visible to staff, and tried again with the same number: a new one would pay twice.
-            logger.warning("refund %s: %s", refund.number, error)
-            _note_failure(refund, str(error))
+    due = Refund.objects.filter(status__in=UNSETTLED, payment__channel__in=channels)
+    try_due(due.select_related("payment"), _send, lease=SEND_LEASE)
+
+
+def _send(refund: Refund) -> None:
+    try:
+        record_refund(_ask_platform(refund))
+    except PlatformError as error:
+        # Visible to staff, and tried again with the same number: a new one would pay twice.
+        logger.warning("refund %s: %s", refund.number, error)
+        _note_failure(refund, str(error))
 
 
 def _ask_platform(refund: Refund) -> PlatformRefund:

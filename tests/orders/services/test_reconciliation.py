@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
+from miniback.core import clock
 from orders.models import Bill, BillDifference, Channel, Payment, Refund
 from orders.services.cancellation import cancel_order
 from orders.services.reconciliation import (
@@ -154,12 +155,10 @@ def test_nothing_is_written_when_the_bill_cannot_be_trusted(day: Day) -> None:
 
 def test_the_job_fetches_what_is_over_once(day: Day, monkeypatch: Any) -> None:
     tomorrow = datetime.combine(day.day + timedelta(days=1), time(12))
-    noon, real = timezone.make_aware(tomorrow), timezone.localtime
+    noon = timezone.make_aware(tomorrow)
 
     def stand_at(moment: datetime) -> None:
-        monkeypatch.setattr(
-            timezone, "localtime", lambda *given: real(*given) if any(given) else moment
-        )
+        monkeypatch.setattr(clock, "ask_database", lambda: moment)
 
     stand_at(noon)
     day.fault("http_500")
