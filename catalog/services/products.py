@@ -4,7 +4,6 @@ import itertools
 import math
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import partial
 from typing import Final
 
 import nh3
@@ -16,7 +15,7 @@ from catalog.models import Brand, Category, Product, ProductStatus, Sku
 from catalog.services.search import index_products
 from miniback.core import outbox, read_cache
 from miniback.core.errors import Refused
-from miniback.core.transactions import atomic, retry
+from miniback.core.transactions import atomic
 
 BATCH = 200
 MAX_SKUS = 200
@@ -113,7 +112,7 @@ def publish_due_products() -> None:
         status=ProductStatus.SCHEDULED, published_at__lte=timezone.now()
     ).order_by("published_at", "id")
     for product_id in due.values_list("pk", flat=True)[:BATCH]:
-        retry(partial(_publish, product_id))
+        _publish(product_id)
 
 
 @atomic
@@ -149,7 +148,7 @@ def reindex(wanted: Mapping[str, int]) -> Iterator[int]:
         ids = list(after.values_list("pk", flat=True)[:BATCH])
         if not ids:
             return
-        retry(partial(index_products, ids))
+        index_products(ids)
         last = ids[-1]
         yield len(ids)
 

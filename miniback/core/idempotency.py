@@ -8,12 +8,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.apps import apps
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from miniback.core.errors import InvalidFields, KeyMismatch
+from miniback.core.errors import InvalidFields, KeyMismatch, NotFound
 from miniback.core.models import IdempotencyKey
 from miniback.core.queries import insert, update
 from miniback.core.transactions import retry
@@ -47,23 +47,28 @@ def run_once(*, user: Any, key: str, body: Any, act: Callable[[], T]) -> Outcome
     request_hash = hashlib.sha256(packed.encode()).hexdigest()
 
     def attempt() -> T:
-        with transaction.atomic(durable=True):
-            try:
-                [row] = insert(IdempotencyKey(user=user, key=key, request_hash=request_hash))
-            except IntegrityError as error:
-                raise _UsedBefore from error
-            made = act()
-            row.kind, row.object_id = made._meta.label, str(made.pk)
-            update(row, "kind", "object_id")
-            return made
+        try:
+            [row] = insert(IdempotencyKey(user=user, key=key, request_hash=request_hash))
+        except IntegrityError as error:
+            raise _UsedBefore from error
+        made = act()
+        row.kind, row.object_id = made._meta.label, str(made.pk)
+        update(row, "kind", "object_id")
+        return made
 
     try:
-        return Outcome(retry(attempt), is_replay=False)
-    except _UsedBefore:
-        row = IdempotencyKey.objects.get(user=user, key=key)
+        # After a COMMIT whose answer is lost the next attempt meets the key, or waits for it.
+        return Outcome(retry(attempt, is_keyed=True), is_replay=False)
+    except _UsedBefore as used:
+        row = IdempotencyKey.objects.filter(user=user, key=key).first()
+        if row is None:
+            # It was not the key that the insert broke.
+            raise used.error from used
     if row.request_hash != request_hash:
         raise KeyMismatch
-    made = apps.get_model(row.kind)._default_manager.get(pk=row.object_id)
+    made = apps.get_model(row.kind)._default_manager.filter(pk=row.object_id).first()
+    if made is None:
+        raise NotFound
     return Outcome(made, is_replay=True)
 
 

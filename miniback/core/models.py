@@ -57,8 +57,10 @@ class DueQuerySet(models.QuerySet[M]):
         for row in self.filter(due_at__lte=now).order_by("due_at", "pk")[:limit]:
             until = timezone.now() + lease
             mine = self.model._default_manager.filter(pk=row.pk, due_at=row.due_at)
-            # One statement can be the victim of a deadlock too.
-            if retry(partial(mine.update, due_at=until, attempts=F("attempts") + 1)):
+            # One statement can be the victim of a deadlock too. Repeated after an answer that was lost
+            # it matches nothing: the row waits for the lease's end, as if this claimant had died.
+            claim = partial(mine.update, due_at=until, attempts=F("attempts") + 1)
+            if retry(claim, is_keyed=True):
                 row.due_at = until
                 row.attempts += 1
                 yield row
