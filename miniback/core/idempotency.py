@@ -12,13 +12,14 @@ from django.db import IntegrityError
 from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from rest_framework.request import Request
 
 from miniback.core.errors import InvalidFields, KeyMismatch, NotFound
 from miniback.core.models import IdempotencyKey
 from miniback.core.queries import insert, update
 from miniback.core.transactions import retry
 
-T = TypeVar("T", bound=Model)
+T = TypeVar("T", bound=Model | None)
 
 KEY_LIFETIME = timedelta(days=7)
 
@@ -29,7 +30,10 @@ class Outcome(NamedTuple, Generic[T]):
 
 
 class _UsedBefore(Exception):
-    """The key's row is there already."""
+    """The key's row is there already, as far as the insert's ``error`` tells."""
+
+    def __init__(self, error: IntegrityError) -> None:
+        self.error = error
 
 
 def run_once(*, user: Any, key: str, body: Any, act: Callable[[], T]) -> Outcome[T]:
@@ -39,7 +43,8 @@ def run_once(*, user: Any, key: str, body: Any, act: Callable[[], T]) -> Outcome
     for, as JSON-like values. The key is inserted first and in the same transaction: if ``act``
     refuses or the process dies, nothing remains and the next try runs again. A parallel double
     waits for the first on the unique key. Raises KeyMismatch when the key was used for another
-    body, and whatever ``act`` raises. Follows Stripe's idempotent requests.
+    body, NotFound when what it made was deleted since, and whatever ``act`` raises. Follows Stripe's
+    idempotent requests.
     """
     if not 8 <= len(key) <= 64 or not key.isascii() or not key.isprintable():
         raise InvalidFields(**{"Idempotency-Key": _("Send 8 to 64 visible ASCII characters.")})
@@ -50,10 +55,11 @@ def run_once(*, user: Any, key: str, body: Any, act: Callable[[], T]) -> Outcome
         try:
             [row] = insert(IdempotencyKey(user=user, key=key, request_hash=request_hash))
         except IntegrityError as error:
-            raise _UsedBefore from error
+            raise _UsedBefore(error) from error
         made = act()
-        row.kind, row.object_id = made._meta.label, str(made.pk)
-        update(row, "kind", "object_id")
+        if made is not None:
+            row.kind, row.object_id = made._meta.label, str(made.pk)
+            update(row, "kind", "object_id")
         return made
 
     try:
@@ -66,10 +72,34 @@ def run_once(*, user: Any, key: str, body: Any, act: Callable[[], T]) -> Outcome
             raise used.error from used
     if row.request_hash != request_hash:
         raise KeyMismatch
+    return Outcome(_made_before(row), is_replay=True)
+
+
+def run_request_once(
+    request: Request, act: Callable[[], T], *, is_required: bool = False, body: Any = None
+) -> Outcome[T]:
+    """Carry out ``act`` once for the request's Idempotency-Key; without one as often as it is sent.
+
+    The key stands for method, path and body, so that it is good for one endpoint. ``body`` is what
+    was sent, where that is not JSON. Raises InvalidFields for a missing key that ``is_required``,
+    and what ``run_once`` raises.
+    """
+    key = request.headers.get("Idempotency-Key", "")
+    if not key and not is_required:
+        return Outcome(act(), is_replay=False)
+    sent = request.data if body is None else body
+    whole = {"method": request.method, "path": request.path.rstrip("/"), "body": sent}
+    return run_once(user=request.user, key=key, body=whole, act=act)
+
+
+def _made_before(row: IdempotencyKey) -> Any:
+    """What a request made, as it is now. Raises NotFound if it was deleted since."""
+    if not row.kind:
+        return None
     made = apps.get_model(row.kind)._default_manager.filter(pk=row.object_id).first()
     if made is None:
         raise NotFound
-    return Outcome(made, is_replay=True)
+    return made
 
 
 def forget_old_keys() -> None:
