@@ -11,7 +11,6 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models.signals import pre_save
-from django.forms import FileField
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
@@ -40,6 +39,7 @@ from tests.factories import (
     make_sku,
     make_staff,
 )
+from tests.forms import page_as_opened, sent
 from tests.threads import together
 
 serial = itertools.count()
@@ -102,37 +102,6 @@ def with_a_form() -> list[type[models.Model]]:
     request.user = Staff(is_staff=True, is_superuser=True, is_active=True)
     registry = admin.site._registry
     return [model for model, page in registry.items() if page.has_change_permission(request)]
-
-
-def sent(form: Any) -> Iterator[tuple[str, Any]]:
-    """What a browser sends of a form that nobody has touched."""
-    for bound in form:
-        value = bound.value()
-        widgets = getattr(bound.field.widget, "widgets", None)
-        if widgets:
-            for place, part in enumerate(bound.field.widget.decompress(value)):
-                yield f"{bound.html_name}_{place}", "" if part is None else str(part)
-        elif isinstance(value, bool):
-            if value:
-                yield bound.html_name, "on"
-        elif isinstance(bound.field, FileField) or value is None:
-            continue
-        else:
-            yield bound.html_name, value
-
-
-def page_as_opened(client: Client, url: str) -> tuple[dict[str, Any], dict[type, set[str]]]:
-    """The form of a page as it would be sent, and the columns it asks for, by model."""
-    context = client.get(url).context
-    form = context["adminform"].form
-    data, asked = dict(sent(form)), {form._meta.model: set(form.fields)}
-    for wrapped in context["inline_admin_formsets"]:
-        formset = wrapped.formset
-        data |= dict(sent(formset.management_form))
-        for inner in formset.initial_forms:
-            data |= dict(sent(inner))
-            asked.setdefault(formset.model, set()).update(inner.fields)
-    return data, asked
 
 
 def another(field: Any, value: Any) -> Any:

@@ -29,11 +29,36 @@ class Outcome(NamedTuple, Generic[T]):
     is_replay: bool
 
 
-class _UsedBefore(Exception):
+class UsedBefore(Exception):
     """The key's row is there already, as far as the insert's ``error`` tells."""
 
     def __init__(self, error: IntegrityError) -> None:
         self.error = error
+
+
+def claim_key(user: Any, key: str, body: Any) -> IdempotencyKey:
+    """Insert a key in the current transaction, which a double waits for. Raises UsedBefore."""
+    try:
+        [row] = insert(IdempotencyKey(user=user, key=key, request_hash=_hash(body)))
+    except IntegrityError as error:
+        raise UsedBefore(error) from error
+    return row
+
+
+def used_key(user: Any, key: str, body: Any, used: UsedBefore) -> IdempotencyKey:
+    """Return the row that a claim met. Raises KeyMismatch when it stands for another body."""
+    row = IdempotencyKey.objects.filter(user=user, key=key).first()
+    if row is None:
+        # It was not the key that the insert broke.
+        raise used.error from used
+    if row.request_hash != _hash(body):
+        raise KeyMismatch
+    return row
+
+
+def _hash(body: Any) -> str:
+    packed = json.dumps(body, sort_keys=True, cls=DjangoJSONEncoder)
+    return hashlib.sha256(packed.encode()).hexdigest()
 
 
 def run_once(*, user: Any, key: str, body: Any, act: Callable[[], T]) -> Outcome[T]:
@@ -48,14 +73,9 @@ def run_once(*, user: Any, key: str, body: Any, act: Callable[[], T]) -> Outcome
     """
     if not 8 <= len(key) <= 64 or not key.isascii() or not key.isprintable():
         raise InvalidFields(**{"Idempotency-Key": _("Send 8 to 64 visible ASCII characters.")})
-    packed = json.dumps(body, sort_keys=True, cls=DjangoJSONEncoder)
-    request_hash = hashlib.sha256(packed.encode()).hexdigest()
 
     def attempt() -> T:
-        try:
-            [row] = insert(IdempotencyKey(user=user, key=key, request_hash=request_hash))
-        except IntegrityError as error:
-            raise _UsedBefore(error) from error
+        row = claim_key(user, key, body)
         made = act()
         if made is not None:
             row.kind, row.object_id = made._meta.label, str(made.pk)
@@ -65,14 +85,8 @@ def run_once(*, user: Any, key: str, body: Any, act: Callable[[], T]) -> Outcome
     try:
         # After a COMMIT whose answer is lost the next attempt meets the key, or waits for it.
         return Outcome(retry(attempt, is_keyed=True), is_replay=False)
-    except _UsedBefore as used:
-        row = IdempotencyKey.objects.filter(user=user, key=key).first()
-        if row is None:
-            # It was not the key that the insert broke.
-            raise used.error from used
-    if row.request_hash != request_hash:
-        raise KeyMismatch
-    return Outcome(_made_before(row), is_replay=True)
+    except UsedBefore as used:
+        return Outcome(_made_before(used_key(user, key, body, used)), is_replay=True)
 
 
 def run_request_once(

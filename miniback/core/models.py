@@ -213,6 +213,8 @@ class IdempotencyKey(models.Model):
     request_hash = models.CharField(max_length=64)
     kind = models.CharField(max_length=50, blank=True)
     object_id = models.CharField(max_length=50, blank=True)
+    # Where a form of the back office led to.
+    location = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:

@@ -109,8 +109,10 @@ def path_id(name: str = "id", *, text: bool = False) -> OpenApiParameter:
 def idempotency_key(*, is_required: bool = False) -> OpenApiParameter:
     """The header by which a request that is sent again is known."""
     text = "The same for every try of one request; 8 to 64 visible ASCII characters."
-    name, place = "Idempotency-Key", OpenApiParameter.HEADER
-    return OpenApiParameter(name, str, place, required=is_required, description=text)
+    name = "Idempotency-Key"
+    return OpenApiParameter(
+        name, str, OpenApiParameter.HEADER, required=is_required, description=text
+    )
 
 
 def _example(kind: type[DomainError]) -> OpenApiExample:

@@ -4,7 +4,7 @@ import functools
 import random
 import time
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
@@ -43,7 +43,7 @@ def is_lost(error: Error) -> bool:
         return True
     if not isinstance(error, OperationalError):
         return False
-    cause = error.__cause__
+    cause: Any = error.__cause__
     if hasattr(cause, "sqlstate"):
         # Without a state the error is the client's own: nothing came from the server.
         state = cause.sqlstate
