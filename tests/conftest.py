@@ -1,6 +1,7 @@
 """People and situations."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -49,6 +50,11 @@ class Api:
 
     def place(self, key: str = "key-00000001", **body: Any) -> Any:
         return self.call("POST", "orders/", body, **{"Idempotency-Key": key})
+
+    def ask_refund(self, number: str, body: Any, key: str = "") -> Any:
+        """Each with a key of its own, unless told."""
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        return self.call("POST", f"orders/{number}/refunds/", body, **headers)
 
 
 @pytest.fixture(autouse=True)

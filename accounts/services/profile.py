@@ -60,7 +60,10 @@ def change_profile(user: User, *, nickname: str, avatar: str | None) -> User:
 
     Others see a new avatar when the platform has passed it.
     """
+    changed = ["nickname", "avatar"]
     if avatar is not None and avatar != user.avatar_id:
+        # Of the same avatar a verdict may arrive at this moment.
+        changed.append("is_avatar_shown")
         user.is_avatar_shown = checked_identity(user.pk) is None
         if not user.is_avatar_shown:
             outbox.post(
@@ -77,7 +80,7 @@ def change_profile(user: User, *, nickname: str, avatar: str | None) -> User:
     else:
         user.avatar = None
     user.nickname = nickname
-    user.save(update_fields=["nickname", "avatar", "is_avatar_shown"])
+    user.save(update_fields=changed)
     return user
 
 
@@ -85,9 +88,10 @@ def change_profile(user: User, *, nickname: str, avatar: str | None) -> User:
 def save_address(user: User, address: Address | None = None, **values: Any) -> Address:
     """Make or change an address. One of a customer's addresses is the default: the first, or the last chosen.
 
-    ``values`` are the columns of Address. Raises TooManyAddresses.
+    ``values`` are the columns of Address. Raises TooManyAddresses, NotFound (it was deleted meanwhile).
     """
     others = Address.objects.for_customer(user)
+    is_new = address is None
     if address is None:
         count = others.count()
         if count >= MAX_ADDRESSES:
@@ -96,9 +100,14 @@ def save_address(user: User, address: Address | None = None, **values: Any) -> A
         address = Address(user=user)
     if values["is_default"]:
         others.exclude(pk=address.pk).filter(is_default=True).update(is_default=False)
-    for name, value in {**values, **phone_hashes(values["phone"])}.items():
+    columns = {**values, **phone_hashes(values["phone"])}
+    for name, value in columns.items():
         setattr(address, name, value)
-    address.save()
+    if is_new:
+        address.save(force_insert=True)
+    elif not others.filter(pk=address.pk).update(**columns):
+        # A save would make it again.
+        raise NotFound
     return address
 
 

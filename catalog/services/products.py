@@ -4,7 +4,6 @@ import itertools
 import math
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import partial
 from typing import Final
 
 import nh3
@@ -19,7 +18,7 @@ from miniback.core.clock import database_now
 from miniback.core.due import try_each
 from miniback.core.errors import Refused
 from miniback.core.models import Lane
-from miniback.core.transactions import atomic, retry
+from miniback.core.transactions import atomic
 
 BATCH = 200
 MAX_SKUS = 200
@@ -150,7 +149,7 @@ def reindex(wanted: Mapping[str, int]) -> Iterator[int]:
         ids = list(after.values_list("pk", flat=True)[:BATCH])
         if not ids:
             return
-        retry(partial(index_products, ids))
+        index_products(ids)
         last = ids[-1]
         yield len(ids)
 

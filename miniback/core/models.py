@@ -57,8 +57,10 @@ class DueQuerySet(models.QuerySet[M]):
         for row in self.filter(due_at__lte=database_now()).order_by("due_at", "pk")[:limit]:
             until = database_now() + lease
             mine = self.model._default_manager.filter(pk=row.pk, due_at=row.due_at)
-            # One statement can be the victim of a deadlock too.
-            if retry(partial(mine.update, due_at=until, attempts=F("attempts") + 1)):
+            # One statement can be the victim of a deadlock too. Repeated after an answer that was lost
+            # it matches nothing: the row waits for the lease's end, as if this claimant had died.
+            claim = partial(mine.update, due_at=until, attempts=F("attempts") + 1)
+            if retry(claim, is_keyed=True):
                 row.due_at = until
                 row.attempts += 1
                 yield row
@@ -223,6 +225,8 @@ class IdempotencyKey(models.Model):
     request_hash = models.CharField(max_length=64)
     kind = models.CharField(max_length=50, blank=True)
     object_id = models.CharField(max_length=50, blank=True)
+    # Where a form of the back office led to.
+    location = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:

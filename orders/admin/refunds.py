@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -194,7 +195,9 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
         count = 0
         for refund in queryset.order_by("pk"):
             try:
-                refund_decisions.approve_refund(refund, user=request.user, **form.cleaned_data)
+                # A savepoint: the page is one transaction, and a refusal is not to end it.
+                with transaction.atomic():
+                    refund_decisions.approve_refund(refund, user=request.user, **form.cleaned_data)
             except DomainError as error:
                 self.message_user(request, f"{refund}: {error.reason}", messages.ERROR)
             else:

@@ -34,7 +34,8 @@ def receive_notice(channel: Channel, headers: Mapping[str, str], body: bytes) ->
     """
     assert_no_transaction()
     parsed = payment_provider(channel).parse_notice(headers, body)
-    notice = retry(lambda: _store(channel, parsed, headers, body))
+    # Its id is unique at the platform: stored twice, the second finds the first.
+    notice = retry(lambda: _store(channel, parsed, headers, body), is_keyed=True)
     if notice.outcome == NoticeOutcome.NEW:
         try:
             process_notice(notice)
