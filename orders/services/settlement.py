@@ -101,6 +101,9 @@ def _record_paid(payment: Payment, trade: Trade) -> None:
     try:
         _apply_payment(payment.pk, payment.order_id, trade)
     except IntegrityError as error:
+        same = Payment.objects.filter(channel=payment.channel, transaction_id=trade.transaction_id)
+        if not same.exclude(pk=payment.pk).exists():
+            raise
         raise Mismatch(f"transaction {trade.transaction_id} belongs to another payment") from error
 
 
