@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(minutes=1)
 # No job finished for so long: nobody runs them.
 SILENCE = timedelta(minutes=2)
+# After an error; a job that runs twice a day is not to lose half a day.
+RETRY_SECONDS: Final = 60.0
 COMPLAIN_SECONDS: Final = 60.0
 
 _complained: dict[str, float] = {}
@@ -34,8 +36,8 @@ class Job(NamedTuple):
 def run_due(jobs: Iterable[Job]) -> int:
     """Run each job whose time has come and which nobody else runs. Return how many ran.
 
-    A job that raises is logged, noted on its row, and runs again at its next time. On a machine
-    whose clock is off none runs, and the log says why.
+    A job that raises is logged, noted on its row, and runs again after a minute at the latest. On a
+    machine whose clock is off none runs, and the log says why.
     """
     if _is_clock_off():
         return 0
@@ -89,17 +91,17 @@ def _add(name: str, now: datetime) -> None:
 
 
 def _run(job: Job, lease: JobLease) -> None:
-    started_at, error = database_now(), ""
+    started_at, error, pause = database_now(), "", job.every_seconds
     try:
         job.run()
     except Exception as raised:
         logger.exception("job %s failed", job.name)
-        error = f"{type(raised).__name__}: {raised}"[:300]
+        error, pause = f"{type(raised).__name__}: {raised}"[:300], min(pause, RETRY_SECONDS)
     finished_at = database_now()
     # Of one that was stopped for longer than its lease, another runner knows more by now.
     JobLease.objects.filter(name=lease.name, due_at=lease.due_at).update(
         started_at=started_at,
         finished_at=finished_at,
-        due_at=finished_at + timedelta(seconds=job.every_seconds),
+        due_at=finished_at + timedelta(seconds=pause),
         last_error=error,
     )

@@ -41,6 +41,9 @@ def receive_notice(channel: Channel, headers: Mapping[str, str], body: bytes) ->
             process_notice(notice)
         except PlatformError as error:
             logger.warning("notice %s is left to the job: %s", notice, error)
+        except Exception:
+            # It is kept: whoever sent it need not send it again.
+            logger.exception("notice %s is left to the job", notice)
 
 
 def _store(

@@ -62,6 +62,15 @@ def test_a_job_that_raises_is_noted_and_runs_again() -> None:
     assert run_due(jobs) == 1
 
 
+def test_a_job_that_raises_does_not_wait_for_half_a_day() -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    run_due([Job("one", fail, every_seconds=12 * 3600)])
+    lease = JobLease.objects.get()
+    assert lease.due_at - lease.finished_at == timedelta(minutes=1)
+
+
 def test_jobs_that_nobody_runs_are_noticed(time_machine: Any) -> None:
     assert are_silent()
     run_due([Job("one", lambda: None, every_seconds=60)])

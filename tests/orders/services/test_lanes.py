@@ -153,6 +153,20 @@ def test_money_does_not_wait_for_messages(deal: Deal) -> None:
     assert messages.filter(attempts=0, due_at__lte=timezone.now()).count() == 98
 
 
+def test_customers_do_not_wait_for_a_host_that_is_down(deal: Deal) -> None:
+    """Two have found out; the third is told at once."""
+    orders = [place(deal.api, deal.sku, quantity=1, key=f"key-0000001{n}") for n in range(3)]
+    hang(deal.sandbox, "wechatpay.*")
+    times, answers = [], []
+    for number in orders:
+        started = time.monotonic()
+        answers.append(deal.api.post(f"orders/{number}/pay/", {"channel": "wechat"}).status_code)
+        times.append(time.monotonic() - started)
+    assert answers == [503, 503, 503]
+    assert times[0] > 2
+    assert times[2] < 1
+
+
 def test_an_order_of_two_channels_closes_when_both_are_closed(deal: Deal, alipay: Api) -> None:
     """Each lane closes its own; whoever is last cancels the order."""
     number, _params = ask_to_pay(alipay, deal, "alipay", "alipay-key-1")
