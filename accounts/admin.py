@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, PasswordChangeForm
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Address, Customer, Identity, Session, Staff, by_phone
 from accounts.services.banning import ban, unban
 from miniback.core.desk import DeskAction, DeskMixin
-from miniback.core.shop_admin import FactsOnly, SavesOwnColumns, ShopAdmin
+from miniback.core.shop_admin import FactsOnly, PasswordOnly, SavesOwnColumns, ShopAdmin
 
 
 class IdentityInline(FactsOnly, admin.TabularInline):
@@ -128,14 +128,14 @@ class CustomerAdmin(DeskMixin, ShopAdmin):
         return int(getattr(customer, "identity_count", 0))
 
 
-class StaffPasswordForm(AdminPasswordChangeForm):
-    """Writes the password alone."""
+class StaffPasswordForm(PasswordOnly, AdminPasswordChangeForm):
+    """For a colleague's password."""
 
-    def save(self, commit: bool = True) -> Any:
-        staff = super().save(commit=False)
-        if commit:
-            staff.save(update_fields=["password"])
-        return staff
+
+class OwnPasswordForm(PasswordOnly, PasswordChangeForm):
+    """For one's own."""
+
+    required_css_class = "required"
 
 
 @admin.register(Staff)

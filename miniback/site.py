@@ -10,7 +10,7 @@ from django.contrib.admin.options import IS_POPUP_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core import read_cache
@@ -58,6 +58,23 @@ class MinibackAdminSite(AdminSite):
         for app in apps:
             app["models"].sort(key=lambda model: _place(model["object_name"], MODELS))
         return sorted(apps, key=lambda app: _place(app["app_label"], APPS))
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """As Django's, writing the password alone."""
+        from django.contrib.auth.views import PasswordChangeView  # noqa: PLC0415
+
+        from accounts.admin import OwnPasswordForm  # noqa: PLC0415
+
+        view = PasswordChangeView.as_view(
+            form_class=OwnPasswordForm,
+            success_url=reverse("admin:password_change_done", current_app=self.name),
+            extra_context={**self.each_context(request), **(extra_context or {})},
+            template_name=self.password_change_template or "registration/password_change_form.html",
+        )
+        request.current_app = self.name  # type: ignore[attr-defined]
+        return view(request)
 
     def sales_csv(self, request: HttpRequest) -> HttpResponse:
         from miniback.dashboard import sales_csv  # noqa: PLC0415

@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Customer, Staff
+from accounts.models import Customer, Staff, User
 from catalog.models import (
     Banner,
     Brand,
@@ -226,6 +226,27 @@ def test_a_new_password_is_all_that_is_written(client: Client) -> None:
     with changed_meanwhile({Staff: {"password"}}) as written:
         assert client.post(url, {**given, "set-password": "1"}).status_code == 302
 
+    clerk.refresh_from_db()
+    assert clerk.check_password("correct horse 9")
+    for (_model, _pk, column), value in written.items():
+        assert getattr(clerk, column) == value, column
+
+
+@pytest.mark.django_db
+def test_ones_own_new_password_is_all_that_is_written(client: Client) -> None:
+    clerk = make_staff(username="clerk")
+    clerk.set_password("old horse 1")
+    clerk.save(update_fields=["password"])
+    client.force_login(clerk)
+    given = {"new_password1": "correct horse 9", "new_password2": "correct horse 9"}
+
+    # What the view saves is a row of the user's own model, of which staff are a proxy.
+    with changed_meanwhile({User: {"password", "is_superuser"}}) as written:
+        url = reverse("admin:password_change")
+        answer = client.post(url, {"old_password": "old horse 1", **given})
+
+    assert answer.status_code == 302
+    assert written
     clerk.refresh_from_db()
     assert clerk.check_password("correct horse 9")
     for (_model, _pk, column), value in written.items():

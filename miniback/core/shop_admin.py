@@ -92,6 +92,16 @@ class SavesOwnColumns:
         formset.save_m2m()
 
 
+class PasswordOnly:
+    """For a form that sets a password: Django's save the whole row of a user as it was read."""
+
+    def save(self, commit: bool = True) -> Any:
+        user = super().save(commit=False)  # type: ignore[misc]
+        if commit:
+            user.save(update_fields=["password"])
+        return user
+
+
 class ShopAdmin(SavesOwnColumns, admin.ModelAdmin):
     """What every page of the back office has: lists that stay fast, and a history with values."""
 
