@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from miniback.platforms import http
-from miniback.platforms.bills import fen, read_alipay_bill
+from miniback.platforms.alipay_bills import read_alipay_bill
+from miniback.platforms.bills import fen
 from miniback.platforms.contract import (
     BEIJING,
     BillRow,

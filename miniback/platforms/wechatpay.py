@@ -24,7 +24,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from cryptography.x509 import load_pem_x509_certificate
 
 from miniback.platforms import http
-from miniback.platforms.bills import read_wechatpay_bill
 from miniback.platforms.contract import (
     BillRow,
     Notice,
@@ -43,6 +42,7 @@ from miniback.platforms.errors import (
     Refused,
     TryAgain,
 )
+from miniback.platforms.wechatpay_bills import read_wechatpay_bill
 
 MAX_SKEW_SECONDS = 300
 SIGNATURE_SCHEME = "WECHATPAY2-SHA256-RSA2048"

@@ -339,6 +339,23 @@ def test_a_bill_names_every_move_to_the_fen(channel: PayCase) -> None:
     assert all(abs(row.at - datetime.now(UTC)) < timedelta(minutes=1) for row in rows)
 
 
+def test_a_bill_reads_on_behind_any_name(channel: PayCase) -> None:
+    for place, name in enumerate(("围巾,手套", '大号"茶壶",', "茶\u2028\x85", ",")):
+        channel.pay(number=f"P261123000{place}", description=name)
+    rows = channel.client.bill(yesterday(channel))
+    assert [row.payment_number for row in rows] == [f"P261123000{place}" for place in range(4)]
+
+
+@pytest.mark.parametrize("channel", ["wechat"], indirect=True)
+def test_a_bill_names_the_app_of_each_row(channel: PayCase) -> None:
+    channel.pay()
+    channel.fault("bill", "row_of_other_app")
+    first, second = channel.client.bill(yesterday(channel))
+    assert first.app_id == channel.client.app_id
+    assert second.app_id.startswith("wx")
+    assert second.app_id != channel.client.app_id
+
+
 @pytest.mark.parametrize("fault", ["http_500", "unsigned", "cut_off"])
 def test_a_bill_nobody_can_trust(channel: PayCase, fault: str) -> None:
     channel.pay()
