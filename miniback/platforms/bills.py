@@ -46,6 +46,9 @@ def read_wechatpay_bill(content: bytes) -> list[BillRow]:
                 refund_number=values["商户退款单号"] if is_refund else "",
                 amount_fen=fen(amount),
                 at=_moment(values["交易时间"]),
+                is_refund=is_refund,
+                app_id=values.get("公众账号ID", ""),
+                platform_refund_id=values["微信退款单号"] if is_refund else "",
             )
         )
     return found
@@ -77,6 +80,7 @@ def _alipay_row(row: dict[str, str]) -> BillRow:
         refund_number=row["退款批次号/请求号"] if is_refund else "",
         amount_fen=abs(fen(row["订单金额（元）"])),
         at=_moment(row["完成时间"]),
+        is_refund=is_refund,
     )
 
 
