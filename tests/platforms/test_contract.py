@@ -339,6 +339,23 @@ def test_a_bill_names_every_move_to_the_fen(channel: PayCase) -> None:
     assert all(abs(row.at - datetime.now(UTC)) < timedelta(minutes=1) for row in rows)
 
 
+def test_a_bill_reads_on_behind_any_name(channel: PayCase) -> None:
+    for place, name in enumerate(("围巾,手套", '大号"茶壶",', "茶\u2028\x85", ",")):
+        channel.pay(number=f"P261123000{place}", description=name)
+    rows = channel.client.bill(yesterday(channel))
+    assert [row.payment_number for row in rows] == [f"P261123000{place}" for place in range(4)]
+
+
+@pytest.mark.parametrize("channel", ["wechat"], indirect=True)
+def test_a_bill_names_the_app_of_each_row(channel: PayCase) -> None:
+    channel.pay()
+    channel.fault("bill", "row_of_other_app")
+    first, second = channel.client.bill(yesterday(channel))
+    assert first.app_id == channel.client.app_id
+    assert second.app_id.startswith("wx")
+    assert second.app_id != channel.client.app_id
+
+
 @pytest.mark.parametrize("fault", ["http_500", "unsigned", "cut_off"])
 def test_a_bill_nobody_can_trust(channel: PayCase, fault: str) -> None:
     channel.pay()
@@ -350,3 +367,19 @@ def test_a_bill_nobody_can_trust(channel: PayCase, fault: str) -> None:
     with pytest.raises(BillNotReady):
         channel.client.bill(day)
     assert len(channel.client.bill(day)) == 1
+
+
+@pytest.mark.parametrize("reason", ["质量问题" * 20, "😀" * 40, "", "不想要了\n\x00😀", "\ud800"])
+def test_any_reason_of_a_refund_is_taken(channel: PayCase, reason: str) -> None:
+    channel.pay()
+    channel.refund(reason=reason)
+    # Sent again it is the same request.
+    channel.refund(reason=reason)
+    assert channel.settled().status == "SUCCESS"
+
+
+@pytest.mark.parametrize("name", ["🍵", "茶\n壶\x00", "a`,`b", "\ud83c", "茶" * 300, "\u202e茶"])
+def test_any_name_of_a_product_is_taken(channel: PayCase, name: str) -> None:
+    channel.pay(description=name)
+    assert channel.client.query("P2611230001").is_paid
+    assert len(channel.client.bill(yesterday(channel))) == 1
