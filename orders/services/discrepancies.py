@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from miniback.core.transactions import atomic
-from miniback.platforms.contract import Trade
+from miniback.platforms.contract import PlatformRefund, Trade
 from orders.models import (
     Bill,
     BillDifference,
@@ -28,6 +28,9 @@ from orders.status import NOT_CLAIMING, RefundKind, RefundStatus
 logger = logging.getLogger(__name__)
 
 BATCH = 500
+# What the columns hold; another system's numbers may be longer.
+MAX_NUMBER = 100
+MAX_PAYMENT_NUMBER = 64
 # By the platform's own refusal: this shop did not send it, although the platform knows its number.
 KNOWN_BEFORE = "KNOWN_BEFORE"
 
@@ -160,13 +163,13 @@ def record_unknown_payment(trade: Trade, *, channel: str, notice: Notice | None 
     one = Discrepancy(
         kind=DifferenceKind.NOT_OURS,
         is_refund=False,
-        number=trade.number,
-        payment_number=trade.number,
-        transaction_id=trade.transaction_id,
+        number=trade.number[:MAX_NUMBER],
+        payment_number=trade.number[:MAX_PAYMENT_NUMBER],
+        transaction_id=trade.transaction_id[:MAX_PAYMENT_NUMBER],
         theirs_fen=trade.amount_fen,
         ours_fen=None,
     )
-    account = Account(channel, trade.app_id, trade.merchant_id)
+    account = Account(channel, trade.app_id[:64], trade.merchant_id[:64])
     record_discrepancies(account, [one], notice=notice)
 
 
@@ -185,6 +188,19 @@ def record_payment_discrepancy(
         payment=payment,
     )
     record_discrepancies(account_of(payment), [one], notice=notice)
+
+
+def forget_payment_discrepancies(payment: Payment) -> None:
+    """The platform's money for it is what it should be."""
+    resolve_by_itself(
+        BillDifference.objects.filter(
+            channel=payment.channel,
+            is_refund=False,
+            number=payment.number,
+            kind__in=[DifferenceKind.NOT_OURS, DifferenceKind.AMOUNT],
+        ),
+        "PAID",
+    )
 
 
 def record_unknown_refund(
@@ -217,6 +233,49 @@ def record_unknown_refund(
         )
         resolve_by_itself(unnamed, number)
     return row
+
+
+def record_refund_of_notice(
+    notice: Notice, refund: PlatformRefund, payment: Payment | None, merchant_id: str
+) -> None:
+    """As `record_unknown_refund`, also where its payment is as unknown."""
+    if payment is not None:
+        record_unknown_refund(
+            payment,
+            number=refund.number,
+            transaction_id=refund.platform_id,
+            theirs_fen=refund.amount_fen,
+            notice=notice,
+        )
+        return
+    one = Discrepancy(
+        kind=DifferenceKind.NOT_OURS,
+        is_refund=True,
+        number=(refund.number or refund.payment_number)[:MAX_NUMBER],
+        payment_number=refund.payment_number[:MAX_PAYMENT_NUMBER],
+        transaction_id=refund.platform_id[:MAX_PAYMENT_NUMBER],
+        theirs_fen=refund.amount_fen,
+        ours_fen=None,
+    )
+    record_discrepancies(Account(notice.channel, "", merchant_id), [one], notice=notice)
+
+
+def forget_unknown_refund(channel: str, number: str) -> None:
+    """The platform has closed it: no money went back."""
+    listed = BillDifference.objects.filter(channel=channel, is_refund=True, number=number)
+    resolve_by_itself(listed, "CLOSED")
+
+
+def known_back_fen(payment: Payment) -> int:
+    """What has gone back of a payment as far as we know: by us, by entries, and what is listed."""
+    listed = BillDifference.objects.filter(
+        payment=payment,
+        is_refund=True,
+        kind=DifferenceKind.NOT_OURS,
+        status=DifferenceStatus.OPEN,
+    ).exclude(number=payment.number)
+    unknown = listed.aggregate(sum=Sum("theirs_fen"))["sum"] or 0
+    return sum_of(sent_refunds(payment)) + int(unknown)
 
 
 def record_refund_amount(
@@ -265,9 +324,7 @@ def record_refund_started(payment: Payment, trade: Trade) -> None:
 def sent_refunds(payment: Payment) -> QuerySet[Refund]:
     """Refunds of a payment of which the platform may have heard from us, or that are booked."""
     refunds = Refund.objects.filter(payment=payment, out_refund_no__isnull=False)
-    asked = (
-        Q(sent_at__isnull=False) | Q(kind=RefundKind.EXTERNAL) | Q(status=RefundStatus.SUCCEEDED)
-    )
+    asked = Q(sent_at__isnull=False) | Q(kind=RefundKind.EXTERNAL) | Q(status=RefundStatus.SUCCEEDED)
     unsent = Q(platform_status=KNOWN_BEFORE)
     return refunds.filter(asked).exclude(unsent).exclude(status__in=NOT_CLAIMING)
 
