@@ -39,7 +39,9 @@ _AT_PLATFORM = """
               WHERE status = 'paid' AND channel = '{channel}') paid,
              (SELECT COALESCE(SUM(r.amount_fen), 0) AS fen FROM orders_refund r
               JOIN orders_payment p ON p.id = r.payment_id
-              WHERE r.status = 'succeeded' AND p.channel = '{channel}') back
+              WHERE p.channel = '{channel}'
+                AND (r.status = 'succeeded' AND r.method = 'platform' OR r.is_to_shop
+                     AND r.status IN ('succeeded', 'to_pay_out', 'written_off'))) back
            WHERE booked.fen <> paid.fen - back.fen"""
 
 RULES = (
@@ -200,7 +202,10 @@ RULES = (
            HAVING SUM(r.amount_fen) > p.amount_fen OR COUNT(*) > 50""",
     ),
     Rule(
-        "I18", "a refund is of something", "SELECT number FROM orders_refund WHERE amount_fen <= 0"
+        "I18",
+        "a refund is of something",
+        """SELECT number FROM orders_refund r WHERE amount_fen < 0 OR (amount_fen = 0 AND NOT EXISTS
+             (SELECT 1 FROM orders_refundline x WHERE x.refund_id = r.id))""",
     ),
     Rule(
         "I19",
