@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from miniback.core.transactions import atomic
 from miniback.platforms.contract import PlatformRefund, Trade
@@ -33,6 +34,14 @@ MAX_NUMBER = 100
 MAX_PAYMENT_NUMBER = 64
 # By the platform's own refusal: this shop did not send it, although the platform knows its number.
 KNOWN_BEFORE = "KNOWN_BEFORE"
+
+
+AMOUNTS = {"theirs_fen", "ours_fen"}
+# What opens a resolved difference again when it changes.
+CHANGES = {
+    **dict.fromkeys(DifferenceKind, AMOUNTS),
+    DifferenceKind.TRANSACTION: AMOUNTS | {"transaction_id"},
+}
 
 
 class Account(NamedTuple):
@@ -61,7 +70,6 @@ class Discrepancy(NamedTuple):
 
     @property
     def says(self) -> dict[str, Any]:
-        """The columns whose change opens a resolved difference again."""
         return {
             "payment_number": self.payment_number,
             "transaction_id": self.transaction_id,
@@ -96,8 +104,11 @@ def _record_batch(
     sources = {name: source for name, source in sources.items() if source is not None}
     existing = _find(account, batch)
     new = {one.key: one for one in batch if one.key not in existing}
-    for one in new.values():
-        logger.error("%s: %s %s", account.channel, one.kind, one.number)
+    for one in islice(new.values(), 3):
+        logger.error(
+            "%s: %s %s, one of %d new differences",
+            account.channel, one.kind, one.number, len(new),
+        )  # fmt: skip
     BillDifference.objects.bulk_create(
         (
             BillDifference(
@@ -132,15 +143,17 @@ def _find(account: Account, batch: list[Discrepancy]) -> dict[Any, BillDifferenc
 
 def _update(row: BillDifference, one: Discrepancy, sources: dict[str, Any]) -> None:
     columns = {**one.says, **sources}
+    if one.theirs_fen is None:
+        # Somebody else may have named the amount.
+        del columns["theirs_fen"]
     if one.payment is not None:
         columns["payment"] = one.payment
-    is_changed = any(getattr(row, name) != value for name, value in one.says.items())
-    returns = is_changed or row.resolution == Resolution.AGREES
+    columns = {name: value for name, value in columns.items() if getattr(row, name) != value}
+    returns = bool(columns.keys() & CHANGES[one.kind]) or row.resolution == Resolution.AGREES
     if row.status == DifferenceStatus.RESOLVED and returns:
         logger.error("%s: %s %s is open again", row.channel, one.kind, one.number)
         columns |= {"status": DifferenceStatus.OPEN, "resolution": "", "note": ""}
         columns |= {"resolved_at": None, "resolved_by": None, "found_at": timezone.now()}
-    columns = {name: value for name, value in columns.items() if getattr(row, name) != value}
     if columns:
         BillDifference.objects.filter(pk=row.pk).update(**columns)
 
@@ -199,7 +212,7 @@ def forget_payment_discrepancies(payment: Payment) -> None:
             number=payment.number,
             kind__in=[DifferenceKind.NOT_OURS, DifferenceKind.AMOUNT],
         ),
-        "PAID",
+        _("paid, as the platform says now"),
     )
 
 
@@ -231,7 +244,7 @@ def record_unknown_refund(
         unnamed = BillDifference.objects.filter(
             channel=payment.channel, is_refund=True, number=payment.number
         )
-        resolve_by_itself(unnamed, number)
+        resolve_by_itself(unnamed, _("it is the refund %(number)s") % {"number": number})
     return row
 
 
@@ -263,7 +276,7 @@ def record_refund_of_notice(
 def forget_unknown_refund(channel: str, number: str) -> None:
     """The platform has closed it: no money went back."""
     listed = BillDifference.objects.filter(channel=channel, is_refund=True, number=number)
-    resolve_by_itself(listed, "CLOSED")
+    resolve_by_itself(listed, _("closed at the platform, no money went back"))
 
 
 def known_back_fen(payment: Payment) -> int:
