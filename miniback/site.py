@@ -61,7 +61,7 @@ class MinibackAdminSite(AdminSite):
 
     def password_change(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> Any:
         """As Django's, writing the password alone."""
         from django.contrib.auth.views import PasswordChangeView  # noqa: PLC0415
 
@@ -73,7 +73,7 @@ class MinibackAdminSite(AdminSite):
             extra_context={**self.each_context(request), **(extra_context or {})},
             template_name=self.password_change_template or "registration/password_change_form.html",
         )
-        request.current_app = self.name  # type: ignore[attr-defined]
+        request.current_app = self.name
         return view(request)
 
     def sales_csv(self, request: HttpRequest) -> HttpResponse:

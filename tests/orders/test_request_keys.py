@@ -195,6 +195,16 @@ def test_a_key_of_another_endpoint_is_refused(
     assert case.count() == before
 
 
+def test_a_key_is_good_for_one_path(api: Api) -> None:
+    """The bodies are the same; what is asked for stands in the path."""
+    one, other = make_coupon(), make_coupon()
+    assert send(api, f"coupons/{one.pk}/claim/", {}).status_code == 201
+    answer = send(api, f"coupons/{other.pk}/claim/", {})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_mismatch")
+    assert ClaimedCoupon.objects.get().coupon == one
+
+
 @IN_JSON
 def test_parallel_doubles_are_done_once(buyer: User, make: Callable[[User], Case]) -> None:
     case, access = make(buyer), make_access(buyer)

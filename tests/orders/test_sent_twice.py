@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,3 +202,9 @@ def test_a_product_is_copied_once(clerk: Client) -> None:
 
     assert first.url == again.url
     assert Product.objects.count() == 2
+
+
+def test_every_form_of_ours_has_a_key() -> None:
+    for template in Path("templates/admin").rglob("*.html"):
+        text = template.read_text()
+        assert text.count("{% csrf_token %}") == text.count("{% csrf_token %}{% once %}"), template
