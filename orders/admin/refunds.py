@@ -71,6 +71,17 @@ class ApproveManyForm(forms.Form):
 ASKED, RETURNING = {RefundStatus.REQUESTED}, {RefundStatus.RETURNING}
 
 
+class AwaitsSecond(admin.SimpleListFilter):
+    title, parameter_name = _("second person"), "second"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("1", _("must confirm"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Refund]) -> QuerySet[Refund]:
+        rows: Any = queryset
+        return rows.awaiting_second() if self.value() else rows
+
+
 class RefundLineInline(FactsOnly, admin.TabularInline):
     model = RefundLine
     fields: ClassVar[Any] = ["line", "quantity", "claimed", "amount"]
@@ -108,7 +119,7 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     inlines = [RefundLineInline]
     actions = ["approve_selected"]
     list_display = ["number", "payment", "kind", "amount", "status", "last_error", "created_at"]
-    list_filter = ["kind", "is_shipped"]
+    list_filter = ["kind", "is_shipped", AwaitsSecond]
     list_select_related = ["payment"]
     found_by = (
         "number",
