@@ -23,6 +23,7 @@ import requests  # isort: skip
 from django.db import connection  # isort: skip
 from django.db.models import Sum  # isort: skip
 
+from bench.runners import bad_runners
 from catalog.models import Sku, StockMovement
 from miniback.core.models import IdempotencyKey, OutboxMessage
 from orders.models import LedgerEntry, Notice, Order, Payment, Refund
@@ -187,8 +188,16 @@ def judge(run: Run) -> dict[str, int]:
 
 
 def kill_run(
-    shop: Shop, sandbox: SandboxProcess, *, orders: int, clients: int, seed: int, every: float
+    shop: Shop,
+    sandbox: SandboxProcess,
+    *,
+    orders: int,
+    clients: int,
+    seed: int,
+    every: float,
+    resume: Callable[[], None] = lambda: None,
 ) -> dict[str, int]:
+    """Return what went wrong. ``resume`` is called when the last order is placed."""
     run = Run(shop, sandbox, seed=seed, every=every)
     shop.processes.append(shop.start("run_jobs"))
     product = make_product()
@@ -214,15 +223,13 @@ def kill_run(
         for helper in helpers:
             helper.join()
     seconds = time.monotonic() - started
+    resume()
     waited = settle(run)
     took = f"in {seconds:.0f} s; settled {waited:.1f} s later"
     say(f"{connection.vendor}, seed {seed}: {orders} orders by {clients} clients {took}")
     for name, count in sorted(run.told.items()):
         say(f"  {count:6}  {name}")
-    result = judge(run)
-    for name, count in result.items():
-        say(f"  {count:6}  {name}")
-    return result
+    return judge(run)
 
 
 def coupons_for(crowd: list[Buyer], count: int) -> dict[int, int]:
@@ -244,9 +251,13 @@ def main() -> int:
     with stage() as (sandbox, folder):
         shop = Shop(sandbox, folder / "server.log", jobs=True)
         try:
-            result = kill_run(shop, sandbox, **vars(options))
+            with bad_runners(shop, folder) as runners:
+                result = kill_run(shop, sandbox, resume=runners.resume, **vars(options))
+                result |= runners.judge()
         finally:
             shop.stop()
+        for name, count in result.items():
+            say(f"  {count:6}  {name}")
     return 1 if any(result.values()) else 0
 
 

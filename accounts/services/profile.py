@@ -11,7 +11,7 @@ from accounts.models import Address, Identity, Platform, User, phone_hashes
 from accounts.services.identities import checked_identity
 from miniback.core import outbox, providers
 from miniback.core.errors import Conflict, NotFound, PlatformUnavailable, Refused
-from miniback.core.models import Upload, UploadPurpose
+from miniback.core.models import Lane, Upload, UploadPurpose
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.errors import PlatformError
 
@@ -67,6 +67,7 @@ def change_profile(user: User, *, nickname: str, avatar: str | None) -> User:
                 topic=CHECK_AVATAR,
                 event_key=f"{CHECK_AVATAR}:{user.pk}:{secrets.token_hex(8)}",
                 payload={"user": user.pk, "avatar": avatar},
+                lane=Lane.WECHAT,
             )
     if avatar is not None:
         own = Upload.objects.filter(pk=avatar, user=user, purpose=UploadPurpose.AVATAR)

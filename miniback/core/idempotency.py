@@ -10,9 +10,10 @@ from django.apps import apps
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
 from django.db.models import Model
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from miniback.core.clock import database_now
+from miniback.core.due import in_batches
 from miniback.core.errors import InvalidFields, KeyMismatch
 from miniback.core.models import IdempotencyKey
 from miniback.core.queries import insert, update
@@ -69,4 +70,6 @@ def run_once(*, user: Any, key: str, body: Any, act: Callable[[], T]) -> Outcome
 
 def forget_old_keys() -> None:
     """Delete keys that no client will send again."""
-    IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEY_LIFETIME).delete()
+    old = IdempotencyKey.objects.filter(created_at__lt=database_now() - KEY_LIFETIME)
+    for batch in in_batches(old):
+        batch.delete()

@@ -1,7 +1,7 @@
 """After the money: shipping and receiving."""
 
-import logging
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -9,6 +9,8 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from miniback.core.clock import database_now
+from miniback.core.due import try_each
 from miniback.core.errors import Conflict, NotFound
 from miniback.core.transactions import atomic
 from orders.models import (
@@ -27,8 +29,6 @@ from orders.services.messages import tell_customer
 from orders.services.refund_claims import refuse_unknown_refunds
 from orders.services.shipping import tell_shipped
 from orders.status import Actor, OrderStatus, RefundStatus, may_move
-
-logger = logging.getLogger(__name__)
 
 BATCH = 500
 
@@ -126,13 +126,10 @@ def confirm_receipt(order: Order, *, actor: Actor, user: Any = None) -> Order:
 def confirm_old_shipments() -> None:
     """Complete orders whose customer has said nothing for ORDER_RECEIVE_TIME."""
     old = Order.objects.filter(
-        status=OrderStatus.SHIPPED, shipped_at__lt=timezone.now() - settings.ORDER_RECEIVE_TIME
+        status=OrderStatus.SHIPPED, shipped_at__lt=database_now() - settings.ORDER_RECEIVE_TIME
     )
-    for order in old.order_by("id")[:BATCH]:
-        try:
-            confirm_receipt(order, actor=Actor.JOB)
-        except OrderStatusConflict:
-            logger.info("order %s was moved by somebody else", order)
+    confirm = partial(confirm_receipt, actor=Actor.JOB)
+    try_each(old.order_by("?")[:BATCH], confirm, expected=(OrderStatusConflict,))
 
 
 @atomic
