@@ -1,4 +1,4 @@
-"""The payment platforms: who serves an account, where they call us, and in which lane they are asked."""
+"""The payment platforms: who serves an account, where they tell us what happened, who waits for them."""
 
 from typing import Final
 

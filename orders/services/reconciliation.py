@@ -18,7 +18,7 @@ from miniback.core.due import try_due
 from miniback.core.providers import is_offered, payment_provider
 from miniback.core.transactions import assert_no_transaction
 from miniback.platforms.contract import BillRow
-from miniback.platforms.errors import NoBill, PlatformError
+from miniback.platforms.errors import HostDown, NoBill, PlatformError
 from orders.models import (
     Bill,
     BillDifference,
@@ -116,7 +116,7 @@ def _ask_about(account: Account, rows: list[BillRow]) -> bool:
             out_refund_no__in=numbers,
             status__in=[RefundStatus.APPROVED, RefundStatus.PROCESSING, RefundStatus.FAILED],
         )
-        unsettled.exclude(platform_status=KNOWN_BEFORE).update(due_at=timezone.now())
+        unsettled.exclude(platform_status=KNOWN_BEFORE).update(due_at=database_now())
     return is_sure
 
 
@@ -154,7 +154,7 @@ def _write_figures(bill: Bill, ours: list[BillRow], others: list[BillRow]) -> No
 
 def _finish(bill: Bill, *, is_sure: bool) -> None:
     """Decide whether it agrees, or when it is compared again."""
-    now = timezone.now()
+    now = database_now()
     agrees = is_sure and not bill.differences.filter(status=DifferenceStatus.OPEN).exists()
     bill.compared_at, bill.last_error = now, ""
     bill.agreed_at = (bill.agreed_at or now) if agrees else None
@@ -229,12 +229,15 @@ def reconcile_due_days(channels: Collection[str] = Channel.values) -> None:
     """Compare the bills that are due: yesterday's, missed ones, and those that did not agree."""
     for channel in channels:
         open_bills(channel, now=database_now())
-    try_due(Bill.objects.filter(channel__in=channels), _compare_due, lease=COMPARE_LEASE)
+    try_due(Bill.objects.filter(channel__in=channels), _reconcile_due, lease=COMPARE_LEASE)
 
 
-def _compare_due(bill: Bill) -> None:
+def _reconcile_due(bill: Bill) -> None:
     try:
         reconcile(bill)
+    except HostDown:
+        # Nobody was asked.
+        raise
     except PlatformError as error:
         logger.warning("bill of %s: %s", bill, error)
         note_failure(bill, error)
