@@ -415,6 +415,10 @@ ALIPAY_ROOT_CERT_FILE = text("ALIPAY_ROOT_CERT_FILE", "")
 ALIPAY_AES_KEY = text("ALIPAY_AES_KEY", "")
 ALIPAY_BASE_URL = url("ALIPAY_BASE_URL", "https://openapi.alipay.com")
 
+# Accounts that the shop had before, while money of theirs may still go back: a TOML file with tables
+# [[wechat]] and [[alipay]], whose names are the settings above (docs/platforms.md).
+FORMER_ACCOUNTS_FILE = text("FORMER_ACCOUNTS_FILE", "")
+
 # Douyin (开放平台 > 小程序 > 开发设置): login only.
 DOUYIN_APP_ID = text("DOUYIN_APP_ID", "")
 DOUYIN_APP_SECRET = text("DOUYIN_APP_SECRET", "")

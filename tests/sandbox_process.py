@@ -42,7 +42,15 @@ class SandboxProcess:
 
     @property
     def env(self) -> dict[str, str]:
-        lines = (self.directory / "shop.env").read_text().splitlines()
+        return self._read_env("shop.env")
+
+    @property
+    def other_env(self) -> dict[str, str]:
+        """Of the same shop with a second merchant at WeChat Pay and Alipay."""
+        return self._read_env("other.env")
+
+    def _read_env(self, name: str) -> dict[str, str]:
+        lines = (self.directory / name).read_text().splitlines()
         return dict(line.split("=", 1) for line in lines)
 
     def get(self, path: str) -> Any:
@@ -74,6 +82,39 @@ class SandboxProcess:
 
     def advance(self, seconds: float) -> None:
         self.post("/clock/", advance_seconds=seconds)
+
+    def hang(self, target: str) -> None:
+        """Accept and never answer, until ``end_faults``."""
+        self.fault(target, "hang", times="always")
+
+    def console_refund(
+        self,
+        out_trade_no: str,
+        amount_fen: int | None = None,
+        *,
+        platform: str = "wechat",
+        **more: Any,
+    ) -> str:
+        """Give money back in the merchant's console; return the refund's number."""
+        if amount_fen is not None:
+            more["amount_fen"] = amount_fen
+        answer = self.post(f"/console/{platform}/refunds/", out_trade_no=out_trade_no, **more)
+        assert answer.ok, answer.text
+        number: str = answer.json()["out_refund_no"]
+        return number
+
+    def set_balance(self, amount_fen: int | None, *, platform: str = "wechat") -> None:
+        """What the merchant has to refund from; None: it never runs out."""
+        assert self.post(f"/console/{platform}/balance/", amount_fen=amount_fen).ok
+
+    def age_trade(self, out_trade_no: str, days: int, *, platform: str = "wechat") -> None:
+        """It was paid so many days earlier."""
+        answer = self.post(f"/console/{platform}/age/", out_trade_no=out_trade_no, days=days)
+        assert answer.ok, answer.text
+
+    def finish_trade(self, out_trade_no: str) -> None:
+        """Alipay's TRADE_FINISHED."""
+        assert self.post("/console/alipay/finish/", out_trade_no=out_trade_no).ok
 
     def ledger(self) -> dict[str, Any]:
         return self.get("/ledger/")

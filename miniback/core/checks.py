@@ -8,6 +8,10 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import Error, Tags, register
 
+from miniback.core.payment_accounts import KINDS
+from miniback.core.providers import former_payment_providers
+from miniback.platforms.errors import Misconfigured
+
 # Every app id that the sandbox makes has this in it; no real one does.
 SANDBOX = "sandbox"
 BASE_URLS = {
@@ -55,6 +59,18 @@ def check_platform_addresses(**kwargs: Any) -> list[Error]:
             text = "A platform URL is on this machine, but PUBLIC_URL is public."
             found.append(Error(text, hint=hint, id="miniback.E003"))
     return found
+
+
+@register(Tags.security)
+def check_former_accounts(**kwargs: Any) -> list[Error]:
+    """Refuse former accounts that could not be served: their refunds would fail one by one."""
+    try:
+        for channel in KINDS:
+            former_payment_providers(channel)
+    except Misconfigured as error:
+        hint = "See docs/platforms.md, Changing the merchant or the app."
+        return [Error(f"FORMER_ACCOUNTS_FILE: {error}", hint=hint, id="miniback.E005")]
+    return []
 
 
 @register(Tags.database, deploy=True)

@@ -7,6 +7,7 @@ Findings name a setting; nothing here prints a secret. `examine` looks at what i
 import base64
 import re
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from django.conf import settings
 
 from miniback.core import providers
 from miniback.core.checks import SANDBOX, is_loopback
+from miniback.core.payment_accounts import KINDS
 from miniback.platforms import http
 from miniback.platforms.errors import LoginAgain, NoSuchTrade, PlatformError
 
@@ -47,6 +49,7 @@ def examine() -> Findings:
         yield from _alipay()
     if settings.DOUYIN_APP_ID:
         yield from _douyin()
+    yield from _former_accounts()
     if not any(map(providers.is_offered, ("wechat", "alipay", "douyin"))):
         yield Finding(
             "WECHAT_APP_ID", "no platform is set up", "Set at least one app id; see .env.example."
@@ -190,6 +193,14 @@ def _douyin() -> Findings:
     yield from _matches("DOUYIN_APP_SECRET", r"[0-9a-f]{40}", "40 hex digits", console)
 
 
+def _former_accounts() -> Findings:
+    try:
+        for channel in KINDS:
+            providers.former_payment_providers(channel)
+    except PlatformError as error:
+        yield Finding("FORMER_ACCOUNTS_FILE", str(error), "See docs/platforms.md.")
+
+
 # Key files
 
 
@@ -275,10 +286,18 @@ def ask() -> Findings:
     for is_set, name, act in asked:
         if is_set:
             yield from _asked(name, act)
+    yield from _asked("FORMER_ACCOUNTS_FILE", _ask_former_accounts)
     callbacks = {"WECHATPAY_MCH_ID": "wechatpay", "ALIPAY_APP_ID": "alipay"}
     for name, callback in callbacks.items():
         if getattr(settings, name):
             yield from _reached(f"{settings.PUBLIC_URL}/api/v1/callbacks/{callback}/")
+
+
+def _ask_former_accounts() -> None:
+    for channel in KINDS:
+        for client in providers.former_payment_providers(channel):
+            with suppress(NoSuchTrade):
+                client.query(NOBODY)
 
 
 def _asked(name: str, act: Callable[[], Any]) -> Findings:

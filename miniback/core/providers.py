@@ -10,6 +10,14 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from miniback.core.models import PlatformCertificate
+from miniback.core.payment_accounts import (
+    Account,
+    AlipayAccount,
+    WeChatPayAccount,
+    current_account,
+    find_account,
+    former_accounts,
+)
 from miniback.platforms.alipay import AlipayClient
 from miniback.platforms.contract import LoginProvider, PaymentProvider
 from miniback.platforms.douyin import DouyinClient
@@ -24,9 +32,28 @@ def login_provider(platform: str) -> LoginProvider:
     return _LOGIN[platform]()
 
 
-def payment_provider(channel: str) -> PaymentProvider:
-    """Whoever takes money by ``channel``. Raises Misconfigured, for a key that is missing or bad."""
-    return _PAYMENT[channel]()
+def payment_provider(channel: str, *, app_id: str = "", merchant_id: str = "") -> PaymentProvider:
+    """Return the client of the account that a payment or refund names; without ids of the current one.
+
+    Raises Misconfigured: for a key that is missing or bad, and with ACCOUNT_GONE for an account that
+    is neither in the settings nor among the former ones.
+    """
+    return _client(find_account(channel, app_id=app_id, merchant_id=merchant_id))
+
+
+def payment_providers(channel: str) -> list[PaymentProvider]:
+    """Return a client for each account: the current one first, if it is set, then the former ones.
+
+    Their bills are all to be read, and a notice may be for any of them. Raises Misconfigured.
+    """
+    current = current_account(channel)
+    clients = [_client(current)] if current.merchant_id else []
+    return clients + former_payment_providers(channel)
+
+
+def former_payment_providers(channel: str) -> list[PaymentProvider]:
+    """Raises Misconfigured."""
+    return [_client(account) for account in former_accounts(channel)]
 
 
 def is_offered(platform: str) -> bool:
@@ -60,16 +87,24 @@ def wechat_push() -> MessagePush:
     )
 
 
-def wechatpay() -> WeChatPayClient:
+def wechatpay(*, app_id: str = "", merchant_id: str = "") -> WeChatPayClient:
+    """As ``payment_provider``, with what only WeChat Pay has."""
+    account = find_account("wechat", app_id=app_id, merchant_id=merchant_id)
+    if not isinstance(account, WeChatPayAccount):
+        raise TypeError(account)
+    return _wechatpay(account)
+
+
+def _wechatpay(account: WeChatPayAccount) -> WeChatPayClient:
     return _with_keys(
         WeChatPayClient,
-        app_id=settings.WECHAT_APP_ID,
-        mch_id=settings.WECHATPAY_MCH_ID,
-        api_v3_key=settings.WECHATPAY_API_V3_KEY,
-        serial=settings.WECHATPAY_SERIAL,
-        private_key_pem=Path(settings.WECHATPAY_PRIVATE_KEY_FILE),
-        public_key_id=settings.WECHATPAY_PUBLIC_KEY_ID,
-        public_key_pem=Path(settings.WECHATPAY_PUBLIC_KEY_FILE),
+        app_id=account.app_id,
+        mch_id=account.mch_id,
+        api_v3_key=account.api_v3_key,
+        serial=account.serial,
+        private_key_pem=account.private_key_file,
+        public_key_id=account.public_key_id,
+        public_key_pem=account.public_key_file,
         find_certificate=_find_certificate,
         base_url=settings.WECHATPAY_BASE_URL,
     )
@@ -89,28 +124,45 @@ def refresh_certificates() -> None:
 
     A shop in public-key mode needs them only while its merchant is being switched.
     """
-    if not settings.WECHATPAY_MCH_ID or not settings.WECHATPAY_CERTIFICATES:
-        return
-    for one in wechatpay().certificates():
-        values = {"pem": one.pem.decode(), "begins_at": one.begins_at, "ends_at": one.ends_at}
-        PlatformCertificate.objects.update_or_create(serial=one.serial, defaults=values)
+    accounts = [one for one in former_accounts("wechat") if isinstance(one, WeChatPayAccount)]
+    clients = [_wechatpay(account) for account in accounts if not account.public_key_id]
+    if settings.WECHATPAY_MCH_ID and settings.WECHATPAY_CERTIFICATES:
+        clients.insert(0, wechatpay())
+    for client in clients:
+        for one in client.certificates():
+            values = {"pem": one.pem.decode(), "begins_at": one.begins_at, "ends_at": one.ends_at}
+            PlatformCertificate.objects.update_or_create(serial=one.serial, defaults=values)
 
 
 def alipay() -> AlipayClient:
+    """The current app's, for logins and phone numbers too."""
+    account = current_account("alipay")
+    if not isinstance(account, AlipayAccount):
+        raise TypeError(account)
+    return _alipay(account)
+
+
+def _alipay(account: AlipayAccount) -> AlipayClient:
     return _with_keys(
         AlipayClient,
-        app_id=settings.ALIPAY_APP_ID,
-        seller_id=settings.ALIPAY_SELLER_ID,
-        private_key_pem=Path(settings.ALIPAY_PRIVATE_KEY_FILE),
-        public_key_pem=Path(settings.ALIPAY_PUBLIC_KEY_FILE),
-        app_certificate_pem=Path(settings.ALIPAY_APP_CERT_FILE),
-        root_certificate_pem=Path(settings.ALIPAY_ROOT_CERT_FILE),
-        aes_key=settings.ALIPAY_AES_KEY,
+        app_id=account.app_id,
+        seller_id=account.seller_id,
+        private_key_pem=account.private_key_file,
+        public_key_pem=account.public_key_file,
+        app_certificate_pem=account.app_cert_file,
+        root_certificate_pem=account.root_cert_file,
+        aes_key=account.aes_key,
         base_url=settings.ALIPAY_BASE_URL,
     )
 
 
-@lru_cache(maxsize=8)
+def _client(account: Account) -> PaymentProvider:
+    if isinstance(account, AlipayAccount):
+        return _alipay(account)
+    return _wechatpay(account)
+
+
+@lru_cache(maxsize=32)
 def _with_keys(kind: Callable[..., Any], **options: Any) -> Any:
     """A client, its key files read once; an unset file (``Path()``) is no bytes."""
     try:
@@ -129,4 +181,3 @@ _LOGIN: dict[str, Callable[[], LoginProvider]] = {
     "alipay": alipay,
     "douyin": douyin,
 }
-_PAYMENT: dict[str, Callable[[], PaymentProvider]] = {"wechat": wechatpay, "alipay": alipay}

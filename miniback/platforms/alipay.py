@@ -23,13 +23,16 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from miniback.platforms import http
-from miniback.platforms.bills import fen, read_alipay_bill
+from miniback.platforms.alipay_bills import read_alipay_bill
+from miniback.platforms.bills import fen
 from miniback.platforms.contract import (
     BEIJING,
     BillRow,
     Login,
     Notice,
     PlatformRefund,
+    PlatformRefundStatus,
+    RefundedSum,
     Trade,
     TradeState,
 )
@@ -37,6 +40,7 @@ from miniback.platforms.errors import (
     BillNotReady,
     LoginAgain,
     Misconfigured,
+    NoBill,
     NoSuchTrade,
     NoticeRejected,
     PlatformError,
@@ -217,7 +221,8 @@ class AlipayClient:
                 "out_request_no": number,
             },
         )
-        status = "SUCCESS" if answer.get("fund_change") == "Y" else "PROCESSING"
+        is_done = answer.get("fund_change") == "Y"
+        status = PlatformRefundStatus.SUCCESS if is_done else PlatformRefundStatus.PROCESSING
         return PlatformRefund(number, payment_number, number, status, amount_fen, "CNY")
 
     def query_refund(self, number: str, payment_number: str) -> PlatformRefund:
@@ -228,24 +233,24 @@ class AlipayClient:
         )
         if not answer.get("refund_status"):
             raise NoSuchTrade("NO_SUCH_REFUND")
-        state = _text(answer, "refund_status")
+        is_done = answer["refund_status"] == "REFUND_SUCCESS"
         return PlatformRefund(
             number=_text(answer, "out_request_no"),
             payment_number=_text(answer, "out_trade_no"),
             platform_id=number,
-            status="SUCCESS" if state == "REFUND_SUCCESS" else state,
+            status=PlatformRefundStatus.SUCCESS if is_done else PlatformRefundStatus.PROCESSING,
             amount_fen=fen(_text(answer, "refund_amount")),
             currency="CNY",
         )
 
     def bill(self, day: date) -> list[BillRow]:
-        """Raises BillNotReady. A day without trades has none. (bill.downloadurl.query)"""
+        """Raises BillNotReady, NoBill, BadBill. (bill.downloadurl.query)"""
         content = {"bill_type": "trade", "bill_date": day.isoformat()}
         try:
             answer = self._trade_call("alipay.data.dataservice.bill.downloadurl.query", content)
         except Refused as error:
             if error.code in NO_BILL:
-                return []
+                raise NoBill(error.code) from error
             if error.code in BILL_IS_WRITTEN:
                 raise BillNotReady(error.code) from error
             raise
@@ -258,19 +263,21 @@ class AlipayClient:
     # Notices
 
     def parse_notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
-        """A form, signed over all of its fields but two (C4). A refund's notice is nothing to do:
+        """A form, signed over all of its fields but two (C4).
 
-        it carries the sum of all refunds and not its own amount; the refund's own query tells it.
+        A refund's notice carries the sum of all refunds of the payment, not the refund's amount.
         """
         given = self._verified_form(body)
         try:
-            is_refund = bool(given.get("out_biz_no") or given.get("gmt_refund"))
+            refunded_fen = fen(given.get("refund_fee") or "0")
+            is_refund = bool(given.get("out_biz_no") or given.get("gmt_refund") or refunded_fen)
             return Notice(
                 id=_text(given, "notify_id"),
                 event_type="refund" if is_refund else _text(given, "trade_status"),
                 trade=None if is_refund else self._trade(given),
                 refund=None,
                 merchant_id=given.get("seller_id", ""),
+                refunded=_refunded_sum(given, refunded_fen) if refunded_fen else None,
             )
         except TryAgain as error:
             raise NoticeRejected("BAD_RESOURCE", error.code) from error
@@ -372,7 +379,18 @@ class AlipayClient:
             app_id=_text(content, "app_id"),
             merchant_id=_text(content, "seller_id"),
             paid_at=_moment(paid_at) if paid_at else None,
+            # Paid and closed: all of it went back.
+            refund_started=state == "TRADE_CLOSED" and bool(paid_at),
         )
+
+
+def _refunded_sum(given: Mapping[str, str], refunded_fen: int) -> RefundedSum:
+    return RefundedSum(
+        payment_number=_text(given, "out_trade_no"),
+        refund_number=given.get("out_biz_no", ""),
+        refunded_fen=refunded_fen,
+        app_id=_text(given, "app_id"),
+    )
 
 
 def inner_text(text: str, key: str) -> str:

@@ -1,22 +1,21 @@
-"""A day's bill as the platforms write it: CSV in yuan, one row a payment or refund (PLATFORMS B8).
+"""What the trade bills of the platforms have in common: text of lines, amounts in yuan, names of columns.
 
-WeChat Pay: UTF-8, a backtick before every value, a summary at the end. Alipay: a ZIP of files in
-GB18030, comments behind ``#``, a tab behind every value, refunds negative. Columns are found by name.
+A reader never ends quietly: what it does not understand is a BadBill that names the line, and the
+rows must be as many, and come to the same sums, as the bill itself says.
 """
 
-import csv
-import io
-import zipfile
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
-from miniback.platforms.contract import BEIJING, BillRow
-from miniback.platforms.errors import TryAgain
+from miniback.platforms.contract import BEIJING
+from miniback.platforms.errors import BadBill, TryAgain
 
-MAX_UNPACKED_BYTES = 256 * 1024 * 1024
-# Of a refund in WeChat Pay's bill: the money is back, or on its way.
-GOING_BACK = {"SUCCESS", "PROCESSING"}
+TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
+AMOUNT = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 
 
 def fen(text: str) -> int:
@@ -30,78 +29,91 @@ def fen(text: str) -> int:
     return int(amount)
 
 
-def read_wechatpay_bill(content: bytes) -> list[BillRow]:
-    """The rows of a bill of type ALL. Raises TryAgain for what is none."""
-    found = []
-    for row in _table(_text(content, "utf-8-sig").splitlines(), "微信订单号"):
-        values = {name: value.lstrip("`") for name, value in row.items()}
-        is_refund = values["交易状态"] == "REFUND"
-        if is_refund and values["退款状态"] not in GOING_BACK:
+class Line(NamedTuple):
+    """A row of a bill by its columns' names, and where it stands."""
+
+    number: int
+    values: Mapping[str, str]
+
+    def bad(self, problem: str) -> BadBill:
+        return bad_line(self.number, problem)
+
+    def text(self, *names: str) -> str:
+        """Return the value of the first of ``names`` that the bill has."""
+        for name in names:
+            if name in self.values:
+                return self.values[name]
+        raise self.bad(f"no column {names[0]}")
+
+    def fen(self, *names: str) -> int:
+        return read_fen(self.number, self.text(*names))
+
+    def fen_or_zero(self, *names: str) -> int:
+        """For sums: a column that is not about this kind of row may be empty."""
+        return self.fen(*names) if self.text(*names) else 0
+
+    def moment(self, name: str) -> datetime:
+        value = self.text(name)
+        try:
+            if not TIME.fullmatch(value):
+                raise ValueError(value)
+            return datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=BEIJING)
+        except ValueError as error:
+            raise self.bad(f"{name} is no time") from error
+
+
+def bad_line(number: int, problem: str) -> BadBill:
+    return BadBill("BAD_BILL", f"line {number}: {problem}")
+
+
+def row(number: int, values: list[str], names: list[str]) -> Line:
+    """Raises BadBill for a row that does not fit the heading."""
+    if len(values) != len(names):
+        raise bad_line(number, f"{len(values)} values, {len(names)} columns")
+    return Line(number, dict(zip(names, values, strict=True)))
+
+
+def read_text(content: bytes) -> str:
+    """UTF-8 or GB18030: Chinese in the one is hardly ever good in the other."""
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return content.decode(encoding).removeprefix("\ufeff")
+        except UnicodeDecodeError:
             continue
-        amount = values["申请退款金额"] if is_refund else values["订单金额"]
-        found.append(
-            BillRow(
-                payment_number=values["商户订单号"],
-                transaction_id=values["微信订单号"],
-                refund_number=values["商户退款单号"] if is_refund else "",
-                amount_fen=fen(amount),
-                at=_moment(values["交易时间"]),
-            )
-        )
-    return found
+    raise BadBill("BAD_BILL", "neither UTF-8 nor GB18030")
 
 
-def read_alipay_bill(content: bytes) -> list[BillRow]:
-    """The rows of the trade bill's ZIP. Raises TryAgain for what is none."""
+def read_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines that are not empty, with their numbers. What else ends a line in Unicode is text here."""
+    for number, line in enumerate(re.split(r"\r?\n", text), start=1):
+        if line.strip():
+            yield number, line
+
+
+def read_heading(lines: Iterator[tuple[int, str]], must_have: str) -> tuple[int, list[str]]:
+    """Return where the heading stands, and its names without units of money."""
+    for number, line in lines:
+        names = [re.sub(r"[(（]元[)）]$", "", name.strip('` \t"')) for name in line.split(",")]
+        if must_have not in names:
+            raise bad_line(number, f"no column {must_have}")
+        if len(set(names)) != len(names):
+            raise bad_line(number, "a column stands there twice")
+        return number, names
+    raise BadBill("BAD_BILL", "the file is empty")
+
+
+def read_fen(number: int, text: str) -> int:
+    """Whole fen. Raises BadBill for anything else."""
+    plain = text.replace(",", "") if THOUSANDS.fullmatch(text) else text
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            infos = archive.infolist()
-            if sum(info.file_size for info in infos) > MAX_UNPACKED_BYTES:
-                raise TryAgain("ANSWER_TOO_LONG", "bill")
-            texts = [_text(archive.read(info), "gb18030") for info in infos]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise TryAgain("BAD_ANSWER", "bill") from error
-    # The other file sums up by shop and has no order numbers.
-    details = [text for text in texts if "商户订单号" in text]
-    if len(details) != 1:
-        raise TryAgain("BAD_ANSWER", "bill")
-    lines = [line for line in details[0].splitlines() if not line.startswith("#")]
-    return [_alipay_row(row) for row in _table(lines, "支付宝交易号")]
+        if not AMOUNT.fullmatch(plain):
+            raise TryAgain("BAD_ANSWER", "amount")
+        return fen(plain)
+    except TryAgain as error:
+        raise bad_line(number, f"{text[:30]!r} is no amount") from error
 
 
-def _alipay_row(row: dict[str, str]) -> BillRow:
-    is_refund = row["业务类型"] == "退款"
-    return BillRow(
-        payment_number=row["商户订单号"],
-        transaction_id=row["支付宝交易号"],
-        refund_number=row["退款批次号/请求号"] if is_refund else "",
-        amount_fen=abs(fen(row["订单金额（元）"])),
-        at=_moment(row["完成时间"]),
-    )
-
-
-def _table(lines: Iterable[str], must_have: str) -> Iterator[dict[str, str]]:
-    """Rows below the heading, up to the next heading."""
-    rows = csv.reader(lines)
-    heading = [name.strip() for name in next(rows, [])]
-    if must_have not in heading:
-        raise TryAgain("BAD_ANSWER", "bill")
-    for row in rows:
-        if len(row) != len(heading):
-            # The summary has other columns.
-            return
-        yield dict(zip(heading, (value.strip() for value in row), strict=True))
-
-
-def _text(content: bytes, encoding: str) -> str:
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise TryAgain("BAD_ANSWER", "bill") from error
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=BEIJING)
-    except ValueError as error:
-        raise TryAgain("BAD_ANSWER", "bill") from error
+def not_negative(line: Line, amount_fen: int) -> int:
+    if amount_fen < 0:
+        raise line.bad("a negative amount")
+    return amount_fen

@@ -43,44 +43,73 @@ class Trade(NamedTuple):
     app_id: str
     merchant_id: str
     paid_at: datetime | None
+    # Some of the money, or all of it, went back or is going back: ask for the refunds.
+    refund_started: bool = False
 
     @property
     def is_paid(self) -> bool:
         return self.state == TradeState.PAID and bool(self.transaction_id)
 
 
-class PlatformRefund(NamedTuple):
-    """A refund as the platform tells it.
+class PlatformRefundStatus(StrEnum):
+    """SUCCESS: the customer has the money. CLOSED: it ended, apply again under a new number.
 
-    ``status`` is SUCCESS, PROCESSING, or the platform's own word for one that did not arrive.
+    ABNORMAL: it cannot go back the way it came, and has to be sent another way.
     """
+
+    SUCCESS = "SUCCESS"
+    PROCESSING = "PROCESSING"
+    CLOSED = "CLOSED"
+    ABNORMAL = "ABNORMAL"
+
+
+class PlatformRefund(NamedTuple):
+    """A refund as the platform tells it. Amount and currency are the platform's, not checked."""
 
     number: str  # ours
     payment_number: str  # ours
     platform_id: str
-    status: str
+    status: str  # a PlatformRefundStatus
     amount_fen: int
     currency: str
 
 
+class RefundedSum(NamedTuple):
+    """What Alipay tells after a refund: the sum of all refunds of a payment so far."""
+
+    payment_number: str  # ours
+    refund_number: str  # of the newest refund; "" or unknown to us if it was made elsewhere
+    refunded_fen: int
+    app_id: str
+
+
 class Notice(NamedTuple):
-    """A verified and decrypted notice. With neither ``trade`` nor ``refund`` there is nothing to do."""
+    """A verified and decrypted notice: of a trade, of a refund, or of what was refunded in all."""
 
     id: str
     event_type: str
     trade: Trade | None
     refund: PlatformRefund | None
     merchant_id: str
+    refunded: RefundedSum | None = None
 
 
 class BillRow(NamedTuple):
-    """One line of a day's bill: money in, or money back (``refund_number`` is then ours)."""
+    """One line of a day's bill: money in, or money back. Two rows may have one number.
+
+    ``refund_number`` is "" for a payment, and for a refund that the platform names no number of.
+    ``app_id`` may be another app of the same merchant; "" if the bill does not say.
+    """
 
     payment_number: str  # ours
     transaction_id: str
-    refund_number: str
-    amount_fen: int
+    refund_number: str  # ours
+    amount_fen: int  # never negative
     at: datetime
+    is_refund: bool
+    app_id: str = ""
+    platform_refund_id: str = ""
+    line: int = 0  # of the file, from 1
 
 
 class LoginProvider(Protocol):
@@ -145,4 +174,7 @@ class PaymentProvider(Protocol):
         """Verify a notice. Raises NoticeRejected and calls nobody: anyone can post here."""
 
     def bill(self, day: date) -> list[BillRow]:
-        """What moved on a day of Shanghai that is over. Raises BillNotReady."""
+        """What moved on a day of Shanghai that is over; [] if the bill itself says: nothing.
+
+        Raises BillNotReady; NoBill, which is not the same as an empty one; BadBill.
+        """

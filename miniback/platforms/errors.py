@@ -54,3 +54,17 @@ class AlreadyDone(Refused):
 
 class BillNotReady(PlatformError):
     """The platform is still writing that day's bill."""
+
+
+class NoBill(PlatformError):
+    """There is no bill of that day: nothing moved, or nobody has written it yet.
+
+    The platforms do not say which. Whoever holds money of that day asks again.
+    """
+
+
+class BadBill(PlatformError):
+    """A bill that cannot be read in full, or does not agree with its own summary.
+
+    The message names the line. Nothing of such a bill may be used.
+    """

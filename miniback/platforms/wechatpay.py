@@ -24,17 +24,25 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from cryptography.x509 import load_pem_x509_certificate
 
 from miniback.platforms import http
-from miniback.platforms.bills import read_wechatpay_bill
-from miniback.platforms.contract import BillRow, Notice, PlatformRefund, Trade, TradeState
+from miniback.platforms.contract import (
+    BillRow,
+    Notice,
+    PlatformRefund,
+    PlatformRefundStatus,
+    Trade,
+    TradeState,
+)
 from miniback.platforms.errors import (
     BillNotReady,
     Misconfigured,
+    NoBill,
     NoSuchTrade,
     NoticeRejected,
     PlatformError,
     Refused,
     TryAgain,
 )
+from miniback.platforms.wechatpay_bills import read_wechatpay_bill
 
 MAX_SKEW_SECONDS = 300
 SIGNATURE_SCHEME = "WECHATPAY2-SHA256-RSA2048"
@@ -46,7 +54,7 @@ NO_SUCH_TRADE = {"ORDERNOTEXIST", "RESOURCENOTEXISTS"}
 MISCONFIGURED = {
     "SIGNERROR", "NOAUTH", "APPIDMCHIDNOTMATCH", "MCHNOTEXISTS", "PARAMERROR", "OPENIDMISMATCH",
 }  # fmt: skip
-# SUCCESS with a refund is REFUND: the money came in.
+# REFUND: the money came in, and a refund was started.
 STATES = {
     "SUCCESS": TradeState.PAID,
     "REFUND": TradeState.PAID,
@@ -220,12 +228,12 @@ class WeChatPayClient:
         return _refund(self._call("POST", path, payload), status_key="status")
 
     def bill(self, day: date) -> list[BillRow]:
-        """Raises BillNotReady. A day without trades has none. (tradebill, billdownload)"""
+        """Raises BillNotReady, NoBill, BadBill. (tradebill, billdownload)"""
         try:
             answer = self._call("GET", f"/v3/bill/tradebill?bill_date={day}&bill_type=ALL")
         except Refused as error:
             if error.code == "NOSTATEMENTEXIST":
-                return []
+                raise NoBill(error.code) from error
             if error.code == "STATEMENTCREATING":
                 raise BillNotReady(error.code) from error
             raise
@@ -412,6 +420,7 @@ class WeChatPayClient:
             app_id=_text(content, "appid"),
             merchant_id=_text(content, "mchid"),
             paid_at=_moment(content.get("success_time")),
+            refund_started=state == "REFUND",
         )
 
 
@@ -438,10 +447,17 @@ def _refund(content: dict[str, Any], *, status_key: str) -> PlatformRefund:
         number=_text(content, "out_refund_no"),
         payment_number=_text(content, "out_trade_no"),
         platform_id=_text(content, "refund_id"),
-        status=_text(content, status_key),
+        status=_refund_status(content, status_key),
         amount_fen=_fen(amount.get("refund")),
         currency=str(amount.get("currency", "CNY")),
     )
+
+
+def _refund_status(content: dict[str, Any], key: str) -> PlatformRefundStatus:
+    try:
+        return PlatformRefundStatus(_text(content, key))
+    except ValueError as error:
+        raise TryAgain("BAD_ANSWER", key) from error
 
 
 def _object(body: bytes) -> dict[str, Any]:

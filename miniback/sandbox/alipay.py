@@ -59,7 +59,8 @@ def _answer(given: Fields, content: Fields) -> HttpResponse:
 
 
 def _check_common(given: Fields) -> None:
-    if given.get("app_id") != keys().alipay_app_id:
+    app = keys().alipay_app(given.get("app_id", ""))
+    if app is None:
         raise Failure("isv.invalid-app-id", code="40002")
     if given.get("sign_type") != "RSA2":
         raise Failure("isv.invalid-signature-type", code="40002")
@@ -68,7 +69,7 @@ def _check_common(given: Fields) -> None:
             raise Failure("isv.app-cert-sn-invalid", code="40002")
         if given.get("alipay_root_cert_sn") != number(ROOT):
             raise Failure("isv.alipay-root-cert-sn-invalid", code="40002")
-    if not is_signed_by_app(given):
+    if not is_signed_by_app(app, given):
         raise Failure("isv.invalid-signature", code="40002")
     try:
         sent = read_local(given.get("timestamp", ""))
@@ -113,7 +114,8 @@ def _bill(given: Fields) -> Fields:
         raise Failure("ACQ.INVALID_PARAMETER", "bill_date") from error
     if day + timedelta(days=1) > now():
         raise Failure("isp.bill_not_ready")
-    url = bills.alipay_bill(given["request"], content["bill_date"])
+    seller_id = trades.seller_of(given)
+    url = bills.alipay_bill(given["request"], content["bill_date"], seller_id)
     if url is None:
         raise Failure("isp.bill_not_exist", "账单不存在")
     return {**GOOD, "bill_download_url": url}

@@ -23,6 +23,7 @@ from miniback.sandbox.clock import now
 from miniback.sandbox.keys import keys
 from miniback.sandbox.models import Person, Refund, Trade
 from miniback.sandbox.notices import notify
+from miniback.sandbox.refunds import draw
 
 ORDER_LIFETIME = timedelta(days=15)
 PATTERNS = {"out_trade_no": r"[0-9A-Za-z_]{1,64}", "subject": r"[^/=&]{1,256}"}
@@ -31,12 +32,15 @@ PATTERNS = {"out_trade_no": r"[0-9A-Za-z_]{1,64}", "subject": r"[^/=&]{1,256}"}
 def create(given: Fields) -> Fields:
     """alipay.trade.create: the same number with other parameters is refused."""
     content = content_of(given)
-    amount_fen = _check_create(content)
+    amount_fen = _check_create(content, given["app_id"])
     number, buyer = content["out_trade_no"], content.get("buyer_open_id") or content["buyer_id"]
-    trade = Trade.objects.filter(platform="alipay", out_trade_no=number).first()
+    seller_id = seller_of(given)
+    mine = Trade.objects.filter(platform="alipay", merchant_id=seller_id)
+    trade = mine.filter(out_trade_no=number).first()
     if trade is None:
         trade = Trade.objects.create(
             platform="alipay",
+            merchant_id=seller_id,
             out_trade_no=number,
             request=content,
             amount_fen=amount_fen,
@@ -55,12 +59,18 @@ def create(given: Fields) -> Fields:
     return {**GOOD, "out_trade_no": trade.out_trade_no, "trade_no": trade.transaction_id}
 
 
-def _check_create(content: Fields) -> int:
+def seller_of(given: Fields) -> str:
+    """The seller whose app has signed the request."""
+    app = keys().alipay_app(given["app_id"])
+    return app.seller_id if app else ""
+
+
+def _check_create(content: Fields, app_id: str) -> int:
     """The amount in fen."""
     for name, pattern in PATTERNS.items():
         need(re.fullmatch(pattern, str(content.get(name, ""))) is not None, name)
     need(content.get("product_code") == "JSAPI_PAY", "product_code")
-    need(content.get("op_app_id") == keys().alipay_app_id, "op_app_id")
+    need(content.get("op_app_id") == app_id, "op_app_id")
     amount_fen = fen(content.get("total_amount"), "total_amount")
     need(amount_fen >= 1, "total_amount")
     buyer = content.get("buyer_open_id") or content.get("buyer_id")
@@ -84,10 +94,13 @@ def _expiry(content: Fields) -> datetime:
     return expires_at
 
 
-def _find(content: Fields) -> Trade:
+def _find(given: Fields) -> Trade:
+    """Nobody may touch what another seller was paid."""
+    content = content_of(given)
     by = {"out_trade_no": content.get("out_trade_no"), "transaction_id": content.get("trade_no")}
     wanted = {name: value for name, value in by.items() if value}
-    trade = Trade.objects.filter(platform="alipay", **wanted).first() if wanted else None
+    mine = Trade.objects.filter(platform="alipay", merchant_id=seller_of(given))
+    trade = mine.filter(**wanted).first() if wanted else None
     if trade is None:
         raise Failure("ACQ.TRADE_NOT_EXIST", "交易不存在")
     return trade
@@ -96,7 +109,9 @@ def _find(content: Fields) -> Trade:
 def _status(trade: Trade) -> str:
     if trade.paid_at:
         # Wholly refunded, a trade is closed.
-        return "TRADE_CLOSED" if _refunded(trade) == trade.amount_fen else "TRADE_SUCCESS"
+        if _refunded(trade) == trade.amount_fen:
+            return "TRADE_CLOSED"
+        return "TRADE_FINISHED" if trade.state == "FINISHED" else "TRADE_SUCCESS"
     if trade.state == "CLOSED" or trade.expires_at <= now():
         return "TRADE_CLOSED"
     return "WAIT_BUYER_PAY"
@@ -107,7 +122,7 @@ def _refunded(trade: Trade) -> int:
 
 
 def query(given: Fields) -> Fields:
-    trade = _find(content_of(given))
+    trade = _find(given)
     answer = {
         **GOOD,
         "out_trade_no": trade.out_trade_no,
@@ -122,7 +137,7 @@ def query(given: Fields) -> Fields:
 
 
 def close(given: Fields) -> Fields:
-    trade = _find(content_of(given))
+    trade = _find(given)
     if trade.paid_at:
         raise Failure("ACQ.TRADE_STATUS_ERROR", "交易状态不合法")
     if _status(trade) == "TRADE_CLOSED":
@@ -149,13 +164,13 @@ def _tell(trade: Trade, refund: Refund | None = None) -> None:
     fields = {
         "notify_time": local(now()),
         "notify_type": "trade_status_sync",
-        "app_id": keys().alipay_app_id,
+        "app_id": trade.request["op_app_id"],
         "charset": "utf-8",
         "version": "1.0",
         "trade_no": trade.transaction_id,
         "out_trade_no": trade.out_trade_no,
         "buyer_open_id": trade.openid,
-        "seller_id": keys().alipay_seller_id,
+        "seller_id": trade.merchant_id,
         "trade_status": _status(trade),
         "total_amount": yuan(trade.amount_fen),
         "receipt_amount": yuan(trade.amount_fen),
@@ -176,7 +191,7 @@ def _tell(trade: Trade, refund: Refund | None = None) -> None:
 
 def refund(given: Fields) -> Fields:
     content = content_of(given)
-    trade = _find(content)
+    trade = _find(given)
     amount_fen = fen(content.get("refund_amount"), "refund_amount")
     number = content.get("out_request_no") or trade.out_trade_no
     known = trade.refunds.filter(out_refund_no=number).first()
@@ -186,21 +201,7 @@ def refund(given: Fields) -> Fields:
     if is_new:
         if not trade.paid_at:
             raise Failure("ACQ.TRADE_STATUS_ERROR", "交易状态不合法")
-        if amount_fen < 1 or _refunded(trade) + amount_fen > trade.amount_fen:
-            raise Failure("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "退款金额超限")
-        made = Refund.objects.create(
-            out_refund_no=number,
-            trade=trade,
-            request=content,
-            refund_id=secrets.token_hex(14),
-            amount_fen=amount_fen,
-            status="SUCCESS",
-            settles_at=now(),
-            succeeded_at=now(),
-            made_at=now(),
-        )
-        Trade.objects.filter(pk=trade.pk).update(state="REFUND")
-        _tell(trade, made)
+        start_refund(trade, number, amount_fen, content)
     says_no_change = faults.take("alipay.refund", {"fund_change_n"}) is not None
     return {
         **GOOD,
@@ -211,10 +212,34 @@ def refund(given: Fields) -> Fields:
     }
 
 
+def start_refund(trade: Trade, number: str, amount_fen: int, asked: Fields) -> Refund:
+    """Move the money back at once, and tell the shop. Raises Failure."""
+    if trade.state == "FINISHED":
+        raise Failure("ACQ.TRADE_HAS_FINISHED", "交易已完结")
+    if amount_fen < 1 or _refunded(trade) + amount_fen > trade.amount_fen:
+        raise Failure("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "退款金额超限")
+    if not draw("alipay", amount_fen):
+        raise Failure("ACQ.SELLER_BALANCE_NOT_ENOUGH", "商户的支付宝账户中无足够的资金进行撤销")
+    made = Refund.objects.create(
+        out_refund_no=number,
+        trade=trade,
+        request=asked,
+        refund_id=secrets.token_hex(14),
+        amount_fen=amount_fen,
+        status="SUCCESS",
+        settles_at=now(),
+        succeeded_at=now(),
+        made_at=now(),
+    )
+    Trade.objects.filter(pk=trade.pk).update(state="REFUND")
+    _tell(trade, made)
+    return made
+
+
 def refund_query(given: Fields) -> Fields:
     """An unknown refund is a success without a status."""
     content = content_of(given)
-    trade = _find(content)
+    trade = _find(given)
     known = trade.refunds.filter(out_refund_no=content.get("out_request_no", "")).first()
     if known is None:
         return GOOD

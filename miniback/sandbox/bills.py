@@ -15,8 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from miniback.sandbox import faults
 from miniback.sandbox.clock import now
 from miniback.sandbox.faults import faulty
-from miniback.sandbox.keys import keys
-from miniback.sandbox.merchant import PayError, merchant_only, need
+from miniback.sandbox.merchant import PayError, merchant_of, merchant_only, need
 from miniback.sandbox.models import BillFile, Refund, Trade
 
 BEIJING = ZoneInfo("Asia/Shanghai")
@@ -45,14 +44,16 @@ class Move(NamedTuple):
     trade: Trade
     refund: Refund | None
     amount_fen: int
+    app_id: str = ""  # if it is not the shop's
 
 
-def _moves(platform: str, day: str) -> list[Move]:
-    """What moved on a day of Beijing, spoiled if a fault says so."""
+def _moves(platform: str, day: str, merchant_id: str) -> list[Move]:
+    """What a merchant's money did on a day of Beijing, spoiled if a fault says so."""
     begin = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=BEIJING)
     span = (begin, begin + timedelta(days=1) - timedelta(microseconds=1))
-    trades = Trade.objects.filter(platform=platform, paid_at__range=span)
-    refunds = Refund.objects.filter(trade__platform=platform, succeeded_at__range=span)
+    mine = Trade.objects.filter(platform=platform, merchant_id=merchant_id)
+    trades = mine.filter(paid_at__range=span)
+    refunds = Refund.objects.filter(trade__in=mine, succeeded_at__range=span)
     moves = [Move(row.paid_at or begin, row, None, row.amount_fen) for row in trades.order_by("id")]
     moves += [
         Move(row.succeeded_at or begin, row.trade, row, row.amount_fen)
@@ -63,27 +64,34 @@ def _moves(platform: str, day: str) -> list[Move]:
 
 
 def _spoiled(target: str, moves: list[Move]) -> Iterator[Move]:
-    """`row_missing` leaves one out, `row_differs` adds a fen, `row_added` invents a payment."""
-    missing, differs, added = (
-        faults.take(target, {kind}) for kind in ("row_missing", "row_differs", "row_added")
+    """`row_missing` leaves one out, `row_differs` adds a fen, `row_added` invents a payment.
+
+    `row_of_other_app` invents one of another app of the same merchant.
+    """
+    missing, differs, added, foreign = (
+        faults.take(target, {kind})
+        for kind in ("row_missing", "row_differs", "row_added", "row_of_other_app")
     )
     for place, move in enumerate(moves):
         if missing and place == 0:
             continue
         yield move._replace(amount_fen=move.amount_fen + bool(differs and place == 1))
     if added and moves:
-        first = moves[0]
-        number = "X" + secrets.token_hex(10).upper()
-        yield first._replace(
-            trade=Trade(
-                out_trade_no=number,
-                transaction_id=secrets.token_hex(14),
-                openid=first.trade.openid,
-                request=first.trade.request,
-                made_at=first.at,
-            ),
-            refund=None,
-        )
+        yield _invented(moves[0])
+    if foreign and moves:
+        yield _invented(moves[0])._replace(app_id="wx" + secrets.token_hex(8))
+
+
+def _invented(like: Move) -> Move:
+    trade = Trade(
+        merchant_id=like.trade.merchant_id,
+        out_trade_no="X" + secrets.token_hex(10).upper(),
+        transaction_id=secrets.token_hex(14),
+        openid=like.trade.openid,
+        request=like.trade.request,
+        made_at=like.at,
+    )
+    return like._replace(trade=trade, refund=None)
 
 
 def _yuan(amount_fen: int) -> str:
@@ -104,7 +112,7 @@ def tradebill(request: HttpRequest) -> HttpResponse:
     day = request.GET.get("bill_date", "")
     need(request.GET.get("bill_type", "ALL") == "ALL", "bill_type")
     _check_day(day)
-    moves = _moves("wechat", day)
+    moves = _moves("wechat", day, merchant_of(request).mch_id)
     if not moves:
         raise PayError(400, "NO_STATEMENT_EXIST", "no trades on that day")
     content = _wechat_csv(moves)
@@ -141,14 +149,14 @@ def _file(request: HttpRequest) -> bytes:
 
 
 def _wechat_csv(moves: list[Move]) -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, WECHAT_COLUMNS, restval="`")
-    writer.writeheader()
-    for at, trade, refund, amount_fen in moves:
+    """A backtick before each value and no quotes, whatever stands in a product's name."""
+    lines = [",".join(WECHAT_COLUMNS)]
+    for at, trade, refund, amount_fen, app_id in moves:
         row = {
             "交易时间": _local(at),
-            "公众账号ID": keys().app_id,
-            "商户号": keys().mch_id,
+            "公众账号ID": app_id or trade.request["appid"],
+            "商户号": trade.merchant_id,
+            "特约商户号": "0",
             "微信订单号": trade.transaction_id,
             "商户订单号": trade.out_trade_no,
             "用户标识": trade.openid,
@@ -162,30 +170,34 @@ def _wechat_csv(moves: list[Move]) -> bytes:
             "退款金额": _yuan(amount_fen if refund else 0),
             "退款类型": "ORIGINAL" if refund else "",
             "退款状态": "SUCCESS" if refund else "",
+            "代金券金额": "0.00",
+            "充值券退款金额": "0.00",
             "商品名称": str(trade.request["description"]),
+            "手续费": "0.00000",
+            "费率": "0.60%",
             "订单金额": _yuan(0 if refund else amount_fen),
             "申请退款金额": _yuan(amount_fen if refund else 0),
         }
-        writer.writerow({name: f"`{value}" for name, value in row.items()})
+        lines.append(",".join(f"`{row.get(name, '')}" for name in WECHAT_COLUMNS))
     paid = sum(move.amount_fen for move in moves if not move.refund)
     back = sum(move.amount_fen for move in moves if move.refund)
-    sums = [str(len(moves)), _yuan(paid), _yuan(back), "0.00", "0.00", _yuan(paid), _yuan(back)]
-    out.write(f"{WECHAT_SUMMARY}\r\n" + ",".join(f"`{value}" for value in sums) + "\r\n")
-    return ("\ufeff" + out.getvalue()).encode()
+    sums = [str(len(moves)), _yuan(paid), _yuan(back), "0.00", "0.00000", _yuan(paid), _yuan(back)]
+    lines += [WECHAT_SUMMARY, ",".join(f"`{value}" for value in sums), ""]
+    return ("\ufeff" + "\r\n".join(lines)).encode()
 
 
 # Alipay
 
 
-def alipay_bill(request: HttpRequest, day: str) -> str | None:
+def alipay_bill(request: HttpRequest, day: str, seller_id: str) -> str | None:
     """The address of a day's ZIP; None if nothing moved."""
-    moves = _moves("alipay", day)
+    moves = _moves("alipay", day, seller_id)
     if not moves:
         return None
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        name = f"{keys().alipay_seller_id}0156_{day.replace('-', '')}"
-        archive.writestr(f"{name}_业务明细.csv", _alipay_csv(moves, day))
+        name = f"{seller_id}0156_{day.replace('-', '')}"
+        archive.writestr(f"{name}_业务明细.csv", _alipay_csv(moves, day, seller_id))
         archive.writestr(f"{name}_业务明细(汇总).csv", "#支付宝业务汇总查询\r\n".encode("gb18030"))
     file = BillFile.objects.create(
         token=secrets.token_urlsafe(16), content=packed.getvalue(), made_at=now()
@@ -198,14 +210,14 @@ def alipay_download(request: HttpRequest) -> HttpResponse:
     return HttpResponse(_file(request), content_type="application/zip")
 
 
-def _alipay_csv(moves: list[Move], day: str) -> bytes:
+def _alipay_csv(moves: list[Move], day: str, seller_id: str) -> bytes:
     out = io.StringIO()
-    out.write(
-        f"#支付宝业务明细查询\r\n#账号：[{keys().alipay_seller_id}]\r\n#起始日期：[{day}]\r\n"
-    )
-    writer = csv.DictWriter(out, ALIPAY_COLUMNS, restval="\t")
+    out.write(f"#支付宝业务明细查询\r\n#账号：[{seller_id}0156]\r\n")
+    out.write(f"#起始日期：[{day} 00:00:00]   终止日期：[{day} 23:59:59]\r\n")
+    out.write(f"#{'-' * 41}业务明细列表{'-' * 40}\r\n")
+    writer = csv.DictWriter(out, ALIPAY_COLUMNS, restval="")
     writer.writeheader()
-    for at, trade, refund, amount_fen in moves:
+    for at, trade, refund, amount_fen, _app_id in moves:
         signed = f"-{_yuan(amount_fen)}" if refund else _yuan(amount_fen)
         row = {
             "支付宝交易号": trade.transaction_id,
@@ -220,5 +232,12 @@ def _alipay_csv(moves: list[Move], day: str) -> bytes:
             "退款批次号/请求号": refund.out_refund_no if refund else "",
         }
         writer.writerow({name: f"{value}\t" for name, value in row.items()})
-    out.write("#-----------------------------------------业务明细列表结束\r\n")
+    out.write(f"#{'-' * 41}业务明细列表结束{'-' * 36}\r\n")
+    for label, back in (
+        ("#交易合计：{}笔，商家实收共{}元", False),
+        ("#退款合计：{}笔，商家实收退款共-{}元", True),
+    ):
+        amounts = [move.amount_fen for move in moves if bool(move.refund) is back]
+        out.write(label.format(len(amounts), _yuan(sum(amounts))) + "，商家优惠共0.00元\r\n")
+    out.write(f"#导出时间：[{_local(now())}]\r\n")
     return out.getvalue().encode("gb18030")

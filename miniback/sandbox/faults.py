@@ -53,7 +53,7 @@ TARGETS = {
 TARGETS |= {f"{target.partition('.')[0]}.*" for target in TARGETS} | {"*"}
 # Faults of an answer. The first group stands in for processing, the second comes after it.
 INSTEAD = {
-    "timeout_before", "reset", "http_500", "http_429", "errcode", "not_enough", "error_response",
+    "hang", "timeout_before", "reset", "http_500", "http_429", "errcode", "not_enough", "error_response",
     "bill_creating",
 }  # fmt: skip
 AFTERWARDS = {
@@ -67,14 +67,16 @@ OF_NOTICES = {
     "foreign_certificate", "old_api_v3_key",
 }  # fmt: skip
 OF_OPERATIONS = {
-    "notice_first", "abnormal", "fund_change_n", "row_missing", "row_differs", "row_added", "wrong_hash",
-    "risky",
+    "notice_first", "abnormal", "closed", "fund_change_n", "row_missing", "row_differs", "row_added",
+    "row_of_other_app", "wrong_hash", "risky",
 }  # fmt: skip
 ALWAYS = 1_000_000_000
 ALL = INSTEAD | AFTERWARDS | OF_NOTICES | OF_OPERATIONS
 
 # Longer than any client should wait.
 HOLD_SECONDS = 8.0
+# A platform that hangs: how long it never answers one request.
+HANG_SECONDS = 60.0
 
 
 def take(target: str, kinds: set[str]) -> Fault | None:
@@ -111,6 +113,8 @@ def _instead(fault: Fault, request: HttpRequest, target: str) -> HttpResponse:
     match fault.fault:
         case "reset":
             return _hang_up(request)
+        case "hang":
+            return _hang(fault, request)
         case "timeout_before":
             time.sleep(fault.options.get("seconds", HOLD_SECONDS))
             return HttpResponse(status=504)
@@ -179,6 +183,14 @@ def _afterwards(
             # The server hangs up after this answer, as a broken line does.
             request.META["sandbox.connection"].close_connection = True
     return response
+
+
+def _hang(fault: Fault, request: HttpRequest) -> HttpResponse:
+    """Say nothing until the fault is ended, or the client's patience is at an end."""
+    deadline = time.monotonic() + fault.options.get("seconds", HANG_SECONDS)
+    while time.monotonic() < deadline and Fault.objects.filter(pk=fault.pk).exists():
+        time.sleep(0.2)
+    return _hang_up(request)
 
 
 def _hang_up(request: HttpRequest) -> HttpResponse:

@@ -5,13 +5,28 @@ import secrets
 import string
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 
 from miniback.sandbox import alipay_certificates
+
+
+class Merchant(NamedTuple):
+    """An account at WeChat Pay."""
+
+    mch_id: str
+    serial: str
+    api_v3_key: str
+    public: rsa.RSAPublicKey
+
+
+class AlipayApp(NamedTuple):
+    app_id: str
+    seller_id: str
+    public: rsa.RSAPublicKey
 
 
 class Keys(NamedTuple):
@@ -33,10 +48,44 @@ class Keys(NamedTuple):
     platform_private: rsa.RSAPrivateKey
     alipay_app_public: rsa.RSAPublicKey
     alipay_private: rsa.RSAPrivateKey
+    # A second merchant at each platform, who may not see what the first one has.
+    other_mch_id: str
+    other_merchant_serial: str
+    other_api_v3_key: str
+    other_alipay_app_id: str
+    other_alipay_seller_id: str
+    other_merchant_public: rsa.RSAPublicKey
+    other_alipay_app_public: rsa.RSAPublicKey
+
+    def merchant(self, mch_id: str) -> Merchant | None:
+        for one in (
+            Merchant(self.mch_id, self.merchant_serial, self.api_v3_key, self.merchant_public),
+            Merchant(
+                self.other_mch_id,
+                self.other_merchant_serial,
+                self.other_api_v3_key,
+                self.other_merchant_public,
+            ),
+        ):
+            if one.mch_id == mch_id:
+                return one
+        return None
+
+    def alipay_app(self, app_id: str) -> AlipayApp | None:
+        for one in (
+            AlipayApp(self.alipay_app_id, self.alipay_seller_id, self.alipay_app_public),
+            AlipayApp(
+                self.other_alipay_app_id, self.other_alipay_seller_id, self.other_alipay_app_public
+            ),
+        ):
+            if one.app_id == app_id:
+                return one
+        return None
 
 
 # Whose private key the shop has, and whose public key; the other halves are the sandbox's.
-SHOP_PAIRS, PLATFORM_PAIRS = ("merchant", "alipay_app"), ("platform", "alipay")
+SHOP_PAIRS = ("merchant", "alipay_app", "other_merchant", "other_alipay_app")
+PLATFORM_PAIRS = ("platform", "alipay")
 
 
 def make(directory: Path, *, url: str, shop_url: str) -> None:
@@ -48,7 +97,9 @@ def make(directory: Path, *, url: str, shop_url: str) -> None:
     kept = directory / "names.txt"
     names = _new_names() | (_read_names(directory) if kept.exists() else {})
     kept.write_text("".join(f"{name}={value}\n" for name, value in names.items()))
-    _write_shop_env(directory, names, url, shop_url)
+    values = _shop_env(directory, names, url, shop_url)
+    _write_env(directory / "shop.env", values)
+    _write_env(directory / "other.env", values | _other_accounts(directory, names))
 
 
 def _new_names() -> dict[str, str]:
@@ -57,9 +108,7 @@ def _new_names() -> dict[str, str]:
         "app_secret": secrets.token_hex(16),
         "mch_id": "19" + _digits(8),
         "merchant_serial": secrets.token_hex(20).upper(),
-        "api_v3_key": "".join(
-            secrets.choice(string.ascii_letters + string.digits) for _ in range(32)
-        ),
+        "api_v3_key": _api_v3_key(),
         "public_key_id": "PUB_KEY_ID_" + _digits(30),
         "alipay_app_id": "2021sandbox" + _digits(5),
         "alipay_seller_id": "2088" + _digits(12),
@@ -69,7 +118,16 @@ def _new_names() -> dict[str, str]:
         "push_aes_key": base64.b64encode(secrets.token_bytes(32)).decode().rstrip("="),
         "douyin_app_id": "ttsandbox" + secrets.token_hex(5)[:9],
         "douyin_secret": secrets.token_hex(20),
+        "other_mch_id": "18" + _digits(8),
+        "other_merchant_serial": secrets.token_hex(20).upper(),
+        "other_api_v3_key": _api_v3_key(),
+        "other_alipay_app_id": "2022sandbox" + _digits(5),
+        "other_alipay_seller_id": "2088" + _digits(12),
     }
+
+
+def _api_v3_key() -> str:
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(32))
 
 
 def _digits(count: int) -> str:
@@ -85,6 +143,8 @@ def keys() -> Keys:
         platform_private=_private(directory, "platform"),
         alipay_app_public=_public(directory, "alipay_app"),
         alipay_private=_private(directory, "alipay"),
+        other_merchant_public=_public(directory, "other_merchant"),
+        other_alipay_app_public=_public(directory, "other_alipay_app"),
     )
 
 
@@ -119,8 +179,8 @@ def _write_pair(directory: Path, owner: str) -> None:
     (directory / f"{owner}_public.pem").write_bytes(public)
 
 
-def _write_shop_env(directory: Path, names: dict[str, str], url: str, shop_url: str) -> None:
-    values = {
+def _shop_env(directory: Path, names: dict[str, str], url: str, shop_url: str) -> dict[str, Any]:
+    return {
         "WECHAT_BASE_URL": url,
         "WECHAT_APP_ID": names["app_id"],
         "WECHAT_APP_SECRET": names["app_secret"],
@@ -145,5 +205,20 @@ def _write_shop_env(directory: Path, names: dict[str, str], url: str, shop_url: 
         "PUBLIC_URL": shop_url,
         "CORS_ALLOWED_ORIGINS": f"{url},{url.replace('127.0.0.1', 'localhost')}",
     }
-    text = "".join(f"{name}={value}\n" for name, value in values.items())
-    (directory / "shop.env").write_text(text)
+
+
+def _other_accounts(directory: Path, names: dict[str, str]) -> dict[str, Any]:
+    """The same shop with the second merchant: what changes."""
+    return {
+        "WECHATPAY_MCH_ID": names["other_mch_id"],
+        "WECHATPAY_API_V3_KEY": names["other_api_v3_key"],
+        "WECHATPAY_SERIAL": names["other_merchant_serial"],
+        "WECHATPAY_PRIVATE_KEY_FILE": directory / "other_merchant_private.pem",
+        "ALIPAY_APP_ID": names["other_alipay_app_id"],
+        "ALIPAY_SELLER_ID": names["other_alipay_seller_id"],
+        "ALIPAY_PRIVATE_KEY_FILE": directory / "other_alipay_app_private.pem",
+    }
+
+
+def _write_env(file: Path, values: dict[str, Any]) -> None:
+    file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from miniback.sandbox.keys import Merchant
 from miniback.sandbox.signing import SignatureRefused, sign_response, verify_request
 
 View = Callable[..., HttpResponse]
@@ -28,7 +29,7 @@ def merchant_only(method: str) -> Callable[[View], View]:
             try:
                 if request.method != method:
                     raise PayError(405, "INVALID_REQUEST", "method not allowed")
-                verify_request(request)
+                request.META["sandbox.merchant"] = verify_request(request)
                 with transaction.atomic():
                     answer = view(request, *args, **kwargs)
             except SignatureRefused as error:
@@ -41,6 +42,12 @@ def merchant_only(method: str) -> Callable[[View], View]:
         return wrapper
 
     return decorate
+
+
+def merchant_of(request: HttpRequest) -> Merchant:
+    """Whoever signed the request."""
+    merchant: Merchant = request.META["sandbox.merchant"]
+    return merchant
 
 
 def read_object(body: bytes, allowed: set[str]) -> dict[str, Any]:

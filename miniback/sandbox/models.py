@@ -41,12 +41,14 @@ class StableToken(models.Model):
 
 
 class Trade(models.Model):
-    """An order at WeChat Pay or Alipay: NOTPAY, SUCCESS, REFUND or CLOSED.
+    """An order at WeChat Pay or Alipay: NOTPAY, SUCCESS, REFUND, CLOSED, or FINISHED (Alipay).
 
     Alipay gives ``transaction_id`` when it is placed, WeChat Pay when it is paid.
     """
 
     platform = models.CharField(max_length=10, default="wechat")
+    # WeChat Pay's mchid, Alipay's seller id.
+    merchant_id = models.CharField(max_length=32)
     out_trade_no = models.CharField(max_length=64)
     # The request as it came: the same number with other parameters is refused.
     request = models.JSONField()
@@ -61,8 +63,17 @@ class Trade(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["platform", "out_trade_no"], name="trade_once"),
+            models.UniqueConstraint(
+                fields=["platform", "merchant_id", "out_trade_no"], name="trade_once"
+            ),
         ]
+
+
+class Balance(models.Model):
+    """What a merchant has to refund from; without a row it never runs out."""
+
+    platform = models.CharField(max_length=10, unique=True)
+    amount_fen = models.BigIntegerField()
 
 
 class PhoneCode(models.Model):

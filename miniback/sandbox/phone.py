@@ -163,13 +163,15 @@ def pay(request: HttpRequest) -> HttpResponse:
     """POST /phone/wechat/pay/ {openid, password?, + the five fields}; checks paySign before money moves."""
     body = given(request)
     fields = [str(body.get(name, "")) for name in ("timeStamp", "nonceStr", "package")]
-    message = "".join(f"{line}\n" for line in [keys().app_id, *fields]).encode()
-    if body.get("signType") != "RSA" or not merchant_signed(message, str(body.get("paySign"))):
-        return refuse("支付签名验证失败")
     prepay_id = fields[2].removeprefix("prepay_id=")
     prepay = models.Prepay.objects.select_related("trade").filter(prepay_id=prepay_id).first()
     if prepay is None or prepay.ends_at <= clock.now():
         return refuse("支付单已过期")
+    merchant = keys().merchant(prepay.trade.merchant_id)
+    message = "".join(f"{line}\n" for line in [keys().app_id, *fields]).encode()
+    is_signed = merchant and merchant_signed(merchant, message, str(body.get("paySign")))
+    if body.get("signType") != "RSA" or not is_signed:
+        return refuse("支付签名验证失败")
     if prepay.trade.openid != body.get("openid"):
         return refuse("不是下单人的支付单")
     if body.get("password", PASSWORD) != PASSWORD:
@@ -290,7 +292,7 @@ def reset(request: HttpRequest) -> HttpResponse:
     with transaction.atomic():
         for table in (
             models.Notification, models.Refund, models.Prepay, models.Shipping, models.PhoneCode,
-            models.Consent, models.Message, models.Trade, models.LoginCode,
+            models.Consent, models.Message, models.Trade, models.Balance, models.LoginCode,
             models.StableToken, models.BillFile, models.Person, models.Fault, models.Clock,
         ):  # fmt: skip
             table.objects.all().delete()

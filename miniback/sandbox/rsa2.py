@@ -7,7 +7,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from miniback.sandbox.keys import keys
+from miniback.sandbox.keys import AlipayApp, keys
 
 
 def signed(text: str) -> str:
@@ -16,15 +16,13 @@ def signed(text: str) -> str:
     return base64.b64encode(raw).decode()
 
 
-def is_signed_by_app(given: Mapping[str, str]) -> bool:
+def is_signed_by_app(app: AlipayApp, given: Mapping[str, str]) -> bool:
     """A request: every field that is not empty, but ``sign``; ``sign_type`` included."""
     rest = sorted((name, value) for name, value in given.items() if name != "sign" and value)
     text = "&".join(f"{name}={value}" for name, value in rest)
     try:
         signature = base64.b64decode(given.get("sign", ""))
-        keys().alipay_app_public.verify(
-            signature, text.encode(), padding.PKCS1v15(), hashes.SHA256()
-        )
+        app.public.verify(signature, text.encode(), padding.PKCS1v15(), hashes.SHA256())
     except (InvalidSignature, ValueError):
         return False
     return True

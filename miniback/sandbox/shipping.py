@@ -44,8 +44,8 @@ def upload(given: Fields) -> None:
 def _find(key: Any) -> Trade:
     key = key if isinstance(key, dict) else {}
     by: Fields = {}
-    if key.get("order_number_type") == 1 and key.get("mchid") == keys().mch_id:
-        by = {"out_trade_no": key.get("out_trade_no")}
+    if key.get("order_number_type") == 1:
+        by = {"out_trade_no": key.get("out_trade_no"), "merchant_id": key.get("mchid")}
     elif key.get("order_number_type") == 2:
         by = {"transaction_id": key.get("transaction_id")}
     paid = Trade.objects.filter(platform="wechat", paid_at__lte=now() - INDEXED_AFTER)
@@ -106,7 +106,7 @@ def settlement(trade: Trade) -> Fields:
     shipping = trade.shipping
     told: Fields = {
         "transaction_id": trade.transaction_id,
-        "merchant_id": keys().mch_id,
+        "merchant_id": trade.merchant_id,
         "merchant_trade_no": trade.out_trade_no,
         "pay_time": int(trade.paid_at.timestamp()) if trade.paid_at else 0,
         "shipped_time": int(shipping.uploaded_at.timestamp()),
@@ -184,7 +184,7 @@ def describe(trade: Trade) -> Fields:
         state = 5
     return {
         "transaction_id": trade.transaction_id,
-        "merchant_id": keys().mch_id,
+        "merchant_id": trade.merchant_id,
         "merchant_trade_no": trade.out_trade_no,
         "openid": trade.openid,
         "paid_amount": trade.amount_fen,

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.http import HttpRequest, HttpResponse
 
 from miniback.sandbox import certificates
-from miniback.sandbox.keys import keys
+from miniback.sandbox.keys import Merchant, keys
 
 MAX_SKEW_SECONDS = 300
 _SCHEME = "WECHATPAY2-SHA256-RSA2048 "
@@ -30,19 +30,20 @@ class SignatureRefused(Exception):
     """Why a request's signature does not count."""
 
 
-def verify_request(request: HttpRequest) -> None:
-    """Raise SignatureRefused unless the merchant signed exactly these bytes, just now, once."""
+def verify_request(request: HttpRequest) -> Merchant:
+    """Return the merchant who signed exactly these bytes, just now, once. Raises SignatureRefused."""
     header = request.headers.get("Authorization", "")
     if not header.startswith(_SCHEME):
         raise SignatureRefused("no WECHATPAY2-SHA256-RSA2048 signature")
     fields = dict(_FIELD.findall(header))
-    if fields.get("mchid") != keys().mch_id or fields.get("serial_no") != keys().merchant_serial:
+    merchant = keys().merchant(fields.get("mchid", ""))
+    if merchant is None or fields.get("serial_no") != merchant.serial:
         raise SignatureRefused("unknown merchant or serial")
     timestamp, nonce = fields.get("timestamp", ""), fields.get("nonce_str", "")
     if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > MAX_SKEW_SECONDS:
         raise SignatureRefused("timestamp is off")
     message = f"{request.method}\n{request.get_full_path()}\n{timestamp}\n{nonce}\n".encode()
-    if not merchant_signed(message + request.body + b"\n", fields.get("signature", "")):
+    if not merchant_signed(merchant, message + request.body + b"\n", fields.get("signature", "")):
         raise SignatureRefused("wrong signature")
     with _nonces_lock:
         if nonce in _nonces:
@@ -50,11 +51,12 @@ def verify_request(request: HttpRequest) -> None:
         _nonces[nonce] = None
         if len(_nonces) > 100_000:
             _nonces.popitem(last=False)
+    return merchant
 
 
-def merchant_signed(message: bytes, signature: str) -> bool:
+def merchant_signed(merchant: Merchant, message: bytes, signature: str) -> bool:
     try:
-        keys().merchant_public.verify(
+        merchant.public.verify(
             base64.b64decode(signature), message, padding.PKCS1v15(), hashes.SHA256()
         )
     except (InvalidSignature, ValueError):
@@ -91,13 +93,15 @@ def sign_response(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 
 def encrypt_resource(content: dict[str, Any], original_type: str) -> dict[str, str]:
-    """AEAD_AES_256_GCM under the APIv3 key, as notices carry it."""
+    """AEAD_AES_256_GCM under the APIv3 key of the merchant whom it is about, as notices carry it."""
     plain = json.dumps(content, ensure_ascii=False).encode()
-    return {"original_type": original_type, **seal(plain, original_type)}
+    merchant = keys().merchant(content.get("mchid", ""))
+    key = merchant.api_v3_key if merchant else ""
+    return {"original_type": original_type, **seal(plain, original_type, key=key)}
 
 
 def seal(plain: bytes, associated_data: str, *, key: str = "") -> dict[str, str]:
-    """Under the APIv3 key, or another one."""
+    """Under the first merchant's APIv3 key, or another one."""
     nonce = "".join(secrets.choice(string.ascii_letters) for _ in range(12))
     sealed = AESGCM((key or keys().api_v3_key).encode()).encrypt(
         nonce.encode(), plain, associated_data.encode()

@@ -5,6 +5,7 @@ from django.urls import path
 from miniback.sandbox import (
     alipay,
     bills,
+    console,
     douyin,
     phone,
     refunds,
@@ -59,6 +60,10 @@ urlpatterns = [
     path("clock/", posting(phone.move_clock)),
     path("certificates/rotate/", posting(phone.rotate_certificate)),
     path("reset/", posting(phone.reset)),
+    path("console/alipay/finish/", posting(console.finish_trade)),
+    path("console/<str:platform>/refunds/", posting(console.refund)),
+    path("console/<str:platform>/balance/", posting(console.set_balance)),
+    path("console/<str:platform>/age/", posting(console.age_trade)),
     # the phone
     path("phone/config/", phone.config),
     path("phone/alipay/phone-number/", posting(phone.phone_number_by_alipay)),

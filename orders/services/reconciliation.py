@@ -13,7 +13,7 @@ from miniback.core.errors import Conflict
 from miniback.core.providers import is_offered, payment_provider
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.contract import BillRow
-from miniback.platforms.errors import BillNotReady, PlatformError
+from miniback.platforms.errors import BillNotReady, NoBill, PlatformError
 from orders.models import (
     Bill,
     BillDifference,
@@ -57,13 +57,16 @@ def reconcile(channel: Channel, day: date) -> Bill:
     that arrived unheard is found here at the latest. Raises BillNotReady, PlatformError.
     """
     assert_no_transaction()
-    rows = payment_provider(channel).bill(day)
+    try:
+        rows = payment_provider(channel).bill(day)
+    except NoBill:
+        rows = []
     _settle(channel, rows)
     return _compare(channel, day, rows)
 
 
 def _settle(channel: Channel, rows: list[BillRow]) -> None:
-    for numbers in _batches(row.payment_number for row in rows if not row.refund_number):
+    for numbers in _batches(row.payment_number for row in rows if not row.is_refund):
         unpaid = Payment.objects.filter(channel=channel, number__in=numbers)
         for payment in unpaid.exclude(status=PaymentStatus.PAID).select_related("order"):
             try:
@@ -77,7 +80,7 @@ def _settle(channel: Channel, rows: list[BillRow]) -> None:
 
 @atomic
 def _compare(channel: Channel, day: date, rows: list[BillRow]) -> Bill:
-    paid = {row.payment_number: row for row in rows if not row.refund_number}
+    paid = {row.payment_number: row for row in rows if not row.is_refund}
     back = {row.refund_number: row for row in rows if row.refund_number}
     bill, _new = Bill.objects.update_or_create(
         channel=channel,

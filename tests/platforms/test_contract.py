@@ -13,6 +13,7 @@ from miniback.platforms.errors import (
     BillNotReady,
     LoginAgain,
     Misconfigured,
+    NoBill,
     NoSuchTrade,
     PlatformError,
     Refused,
@@ -157,6 +158,7 @@ def test_an_order_is_placed_paid_and_asked_for(channel: PayCase) -> None:
     assert (trade.amount_fen, trade.currency) == (1999, "CNY")
     assert (trade.app_id, trade.merchant_id) == (channel.client.app_id, channel.client.merchant_id)
     assert abs(trade.paid_at - datetime.now(UTC)) < timedelta(seconds=30)
+    assert not trade.refund_started
     with pytest.raises(Refused):
         channel.create()
 
@@ -210,6 +212,7 @@ def test_parts_go_back_until_all_is_back(channel: PayCase) -> None:
     with pytest.raises(Refused):
         channel.refund("R3", 1)
     assert channel.refunded_fen() == 1999
+    assert channel.client.query("P2611230001").refund_started
 
 
 def test_a_refund_that_is_too_large_or_of_nothing(channel: PayCase) -> None:
@@ -311,8 +314,10 @@ def yesterday(channel: PayCase) -> Any:
     return datetime.now(ZoneInfo("Asia/Shanghai")).date()
 
 
-def test_a_day_without_trades_has_an_empty_bill(channel: PayCase) -> None:
-    assert channel.client.bill(yesterday(channel)) == []
+def test_a_day_without_trades_has_no_bill(channel: PayCase) -> None:
+    """Which the platforms also say of a bill that is late, so it is no empty one."""
+    with pytest.raises(NoBill):
+        channel.client.bill(yesterday(channel))
 
 
 def test_a_bill_names_every_move_to_the_fen(channel: PayCase) -> None:
@@ -322,14 +327,33 @@ def test_a_bill_names_every_move_to_the_fen(channel: PayCase) -> None:
     with pytest.raises(BillNotReady):
         channel.client.bill(datetime.now(ZoneInfo("Asia/Shanghai")).date())
     rows = channel.client.bill(yesterday(channel))
-    assert [(row.payment_number, row.refund_number, row.amount_fen) for row in rows] == [
-        ("P2611230001", "", 1999),
-        ("P2611230001", "R1", 999),
+    assert [
+        (row.is_refund, row.payment_number, row.refund_number, row.amount_fen) for row in rows
+    ] == [
+        (False, "P2611230001", "", 1999),
+        (True, "P2611230001", "R1", 999),
     ]
     assert {row.transaction_id for row in rows} == {
         channel.client.query("P2611230001").transaction_id
     }
     assert all(abs(row.at - datetime.now(UTC)) < timedelta(minutes=1) for row in rows)
+
+
+def test_a_bill_reads_on_behind_any_name(channel: PayCase) -> None:
+    for place, name in enumerate(("围巾,手套", '大号"茶壶",', "茶\u2028\x85", ",")):
+        channel.pay(number=f"P261123000{place}", description=name)
+    rows = channel.client.bill(yesterday(channel))
+    assert [row.payment_number for row in rows] == [f"P261123000{place}" for place in range(4)]
+
+
+@pytest.mark.parametrize("channel", ["wechat"], indirect=True)
+def test_a_bill_names_the_app_of_each_row(channel: PayCase) -> None:
+    channel.pay()
+    channel.fault("bill", "row_of_other_app")
+    first, second = channel.client.bill(yesterday(channel))
+    assert first.app_id == channel.client.app_id
+    assert second.app_id.startswith("wx")
+    assert second.app_id != channel.client.app_id
 
 
 @pytest.mark.parametrize("fault", ["http_500", "unsigned", "cut_off"])
