@@ -107,7 +107,8 @@ REFUND_MOVES: Final[dict[tuple[RefundStatus, RefundStatus], frozenset[Actor]]] =
     (_R.RETURNING, _R.REJECTED): frozenset({_A.STAFF}),
     (_R.RETURNING, _R.APPROVED): frozenset({_A.STAFF}),
     (_R.APPROVED, _R.PROCESSING): frozenset({_A.PLATFORM}),
-    (_R.APPROVED, _R.SUCCEEDED): frozenset({_A.PLATFORM}),
+    # STAFF: of nothing that was paid, only goods come back.
+    (_R.APPROVED, _R.SUCCEEDED): frozenset({_A.PLATFORM, _A.STAFF}),
     (_R.APPROVED, _R.FAILED): frozenset({_A.PLATFORM}),
     (_R.PROCESSING, _R.SUCCEEDED): frozenset({_A.PLATFORM}),
     (_R.PROCESSING, _R.FAILED): frozenset({_A.PLATFORM}),
@@ -127,10 +128,21 @@ REFUND_MOVES: Final[dict[tuple[RefundStatus, RefundStatus], frozenset[Actor]]] =
     (_R.SUCCEEDED, _R.FAILED): frozenset({_A.STAFF}),
 }
 
+
+def may_move_refund(start: RefundStatus, end: RefundStatus, actor: Actor) -> bool:
+    return actor in REFUND_MOVES.get((start, end), frozenset())
+
+
 # Staff have agreed: the money is the customer's, wherever it is.
 AGREED: Final = (
     _R.APPROVED, _R.PROCESSING, _R.SUCCEEDED, _R.FAILED, _R.TO_PAY_OUT, _R.WRITTEN_OFF,
 )  # fmt: skip
+# The money is with the platform, or on its way there, or the platform could not give it back.
+UNSETTLED: Final = (_R.APPROVED, _R.PROCESSING, _R.FAILED)
+# The customer does not have it yet.
+OWED: Final = (*UNSETTLED, _R.TO_PAY_OUT)
+# Staff have not agreed to it, or no longer.
+NOT_AGREED: Final = (_R.REQUESTED, _R.REJECTED, _R.WITHDRAWN)
 # What counts against the rest that can still be refunded.
 NOT_CLAIMING: Final = (_R.REJECTED, _R.WITHDRAWN)
 

@@ -134,6 +134,7 @@ def pay(order: Order) -> Order:
     number = next(serial)
     payment = Payment.objects.create(
         order=order, channel="wechat", number=f"P{number:021d}", amount_fen=order.payable_fen,
+        app_id=settings.WECHAT_APP_ID, merchant_id=settings.WECHATPAY_MCH_ID,
         payer=order.user.identities.get(), created_at=order.placed_at,
     )  # fmt: skip
     trade = Trade(

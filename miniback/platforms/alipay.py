@@ -47,6 +47,7 @@ from miniback.platforms.errors import (
     Refused,
     TryAgain,
 )
+from miniback.platforms.text import refund_reason, safe_text
 
 STATES = {
     "WAIT_BUYER_PAY": TradeState.WAITING,
@@ -171,7 +172,7 @@ class AlipayClient:
             {
                 "out_trade_no": number,
                 "total_amount": yuan(amount_fen),
-                "subject": re.sub(r"[/=&]", " ", description)[:256],
+                "subject": (re.sub(r"[/=&]", " ", safe_text(description)) or number)[:256],
                 "product_code": "JSAPI_PAY",
                 "op_app_id": self.app_id,
                 by: payer,
@@ -212,15 +213,14 @@ class AlipayClient:
         notify_url: str,
     ) -> PlatformRefund:
         """Code 10000 is no proof: only ``fund_change`` Y is; else the query says. (alipay.trade.refund)"""
-        answer = self._trade_call(
-            "alipay.trade.refund",
-            {
-                "out_trade_no": payment_number,
-                "refund_amount": yuan(amount_fen),
-                "refund_reason": reason,
-                "out_request_no": number,
-            },
-        )
+        content = {
+            "out_trade_no": payment_number,
+            "refund_amount": yuan(amount_fen),
+            "out_request_no": number,
+        }
+        if why := refund_reason(reason):
+            content["refund_reason"] = why
+        answer = self._trade_call("alipay.trade.refund", content)
         is_done = answer.get("fund_change") == "Y"
         status = PlatformRefundStatus.SUCCESS if is_done else PlatformRefundStatus.PROCESSING
         return PlatformRefund(number, payment_number, number, status, amount_fen, "CNY")
@@ -270,6 +270,8 @@ class AlipayClient:
         given = self._verified_form(body)
         try:
             refunded_fen = fen(given.get("refund_fee") or "0")
+            if refunded_fen < 0:
+                raise NoticeRejected("BAD_RESOURCE", "refund_fee")
             is_refund = bool(given.get("out_biz_no") or given.get("gmt_refund") or refunded_fen)
             return Notice(
                 id=_text(given, "notify_id"),
@@ -342,9 +344,9 @@ class AlipayClient:
         return self._read(answer.body, f"{method.replace('.', '_')}_response")
 
     def _read(self, body: bytes, key: str) -> dict[str, Any]:
-        """The inner object, if its very characters are signed. Errors may come unsigned."""
+        """The inner object, if its very bytes are signed. Errors may come unsigned."""
         try:
-            text = body.decode()
+            text, encoding = _decode(body)
             whole = json.loads(text)
             content = whole.get(key) or whole.get("error_response")
         except (ValueError, AttributeError, RecursionError) as error:
@@ -353,7 +355,7 @@ class AlipayClient:
             raise TryAgain("BAD_ANSWER")
         if "error_response" in whole or ("code" in content and content["code"] != "10000"):
             raise _error(content)
-        if not self._is_signed(inner_text(text, key).encode(), str(whole.get("sign", ""))):
+        if not self._is_signed(inner_text(text, key).encode(encoding), str(whole.get("sign", ""))):
             # A success without a good signature is forged, or cut off on its way.
             raise TryAgain("UNVERIFIED_ANSWER")
         return content
@@ -391,6 +393,21 @@ def _refunded_sum(given: Mapping[str, str], refunded_fen: int) -> RefundedSum:
         refunded_fen=refunded_fen,
         app_id=_text(given, "app_id"),
     )
+
+
+def _decode(body: bytes) -> tuple[str, str]:
+    """Return the text and its encoding: UTF-8 is asked for, GBK comes now and then all the same.
+
+    What the header says of it is not to be relied on. Raises ValueError for neither, or for a text
+    whose bytes, which are signed, it does not give back.
+    """
+    try:
+        return body.decode(), "utf-8"
+    except UnicodeDecodeError:
+        text = body.decode("gb18030")
+    if text.encode("gb18030") != body:
+        raise ValueError("not GB18030")
+    return text, "gb18030"
 
 
 def inner_text(text: str, key: str) -> str:

@@ -42,6 +42,7 @@ from miniback.platforms.errors import (
     Refused,
     TryAgain,
 )
+from miniback.platforms.text import refund_reason, safe_text
 from miniback.platforms.wechatpay_bills import read_wechatpay_bill
 
 MAX_SKEW_SECONDS = 300
@@ -142,7 +143,8 @@ class WeChatPayClient:
             {
                 "appid": self.app_id,
                 "mchid": self.merchant_id,
-                "description": description,
+                # A comma and a backtick end a value in the bill.
+                "description": (safe_text(description).replace("`", "'") or number)[:127],
                 "out_trade_no": number,
                 "time_expire": expires_at.isoformat(timespec="seconds"),
                 "notify_url": notify_url,
@@ -190,17 +192,15 @@ class WeChatPayClient:
 
         Raises Refused (NOTENOUGH, ...), or TryAgain when the outcome is unknown.
         """
-        answer = self._call(
-            "POST",
-            "/v3/refund/domestic/refunds",
-            {
-                "out_trade_no": payment_number,
-                "out_refund_no": number,
-                "reason": reason,
-                "notify_url": notify_url,
-                "amount": {"refund": amount_fen, "total": total_fen, "currency": "CNY"},
-            },
-        )
+        payload = {
+            "out_trade_no": payment_number,
+            "out_refund_no": number,
+            "notify_url": notify_url,
+            "amount": {"refund": amount_fen, "total": total_fen, "currency": "CNY"},
+        }
+        if why := refund_reason(reason):
+            payload["reason"] = why
+        answer = self._call("POST", "/v3/refund/domestic/refunds", payload)
         return _refund(answer, status_key="status")
 
     def query_refund(self, number: str, payment_number: str) -> PlatformRefund:

@@ -41,7 +41,7 @@ def read_wechatpay_bill(content: bytes) -> list[BillRow]:
 def _read(lines: Iterator[tuple[int, str]]) -> tuple[list[Line], Line]:
     """Return the rows, and the summary."""
     _number, heading = read_heading(lines, "微信订单号")
-    found = []
+    found: list[Line] = []
     for number, text in lines:
         if text.lstrip("`").startswith(SUMMARY):
             names = [name.strip("` \t") for name in text.split(",")]

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from miniback.sandbox import alipay_trades as trades
-from miniback.sandbox import bills
+from miniback.sandbox import bills, faults
 from miniback.sandbox.alipay_certificates import ALIPAY, APP, ROOT, number
 from miniback.sandbox.alipay_content import (
     BEIJING,
@@ -44,18 +44,19 @@ def gateway(request: HttpRequest) -> HttpResponse:
                 content = act({**given, "request": request})
         except Failure as failure:
             content = failure.content
-        return _answer(given, content)
+        return _answer(given, content, "gbk" if faults.take(target, {"gbk"}) else "utf-8")
 
     return view(request)
 
 
-def _answer(given: Fields, content: Fields) -> HttpResponse:
-    """The signature is over the very characters of the inner object, and stands behind it."""
+def _answer(given: Fields, content: Fields, charset: str) -> HttpResponse:
+    """The signature is over the very bytes of the inner object, and stands behind it."""
     inner = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     key = str(given.get("method")).replace(".", "_") + "_response"
     by = f',"alipay_cert_sn":"{number(ALIPAY)}"' if "app_cert_sn" in given else ""
-    text = f'{{"{key}":{inner},"sign":"{signed(inner)}"{by}}}'
-    return HttpResponse(text, content_type="text/html;charset=utf-8")
+    text = f'{{"{key}":{inner},"sign":"{signed(inner, charset)}"{by}}}'
+    # The header may say utf-8 all the same.
+    return HttpResponse(text.encode(charset), content_type="text/html;charset=utf-8")
 
 
 def _check_common(given: Fields) -> None:

@@ -69,6 +69,7 @@ OF_NOTICES = {
 OF_OPERATIONS = {
     "notice_first", "abnormal", "closed", "fund_change_n", "row_missing", "row_differs", "row_added",
     "row_of_other_app", "wrong_hash", "risky",
+    "gbk",
 }  # fmt: skip
 ALWAYS = 1_000_000_000
 ALL = INSTEAD | AFTERWARDS | OF_NOTICES | OF_OPERATIONS

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from miniback.sandbox.keys import AlipayApp, keys
 
 
-def signed(text: str) -> str:
+def signed(text: str, charset: str = "utf-8") -> str:
     """Alipay's own signature of a text."""
-    raw = keys().alipay_private.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
+    raw = keys().alipay_private.sign(text.encode(charset), padding.PKCS1v15(), hashes.SHA256())
     return base64.b64encode(raw).decode()
 
 

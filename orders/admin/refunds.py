@@ -21,7 +21,7 @@ from miniback.core.money import format_yuan
 from miniback.core.pictures import picture_url
 from miniback.core.shop_admin import BegunByStaff, FactsOnly, ShopAdmin, Tabbed, yuan
 from orders.models import Refund, RefundLine
-from orders.services import refund_decisions, refunds
+from orders.services import refund_decisions, refund_redirects
 from orders.status import RefundStatus
 
 # Cards on one page; more wait behind them.
@@ -98,7 +98,7 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
             "redirect",
             _("Send another way"),
             RedirectForm,
-            refunds.redirect_refund,
+            refund_redirects.redirect_refund,
             {RefundStatus.FAILED},
         ),
     )

@@ -133,11 +133,9 @@ class Order(models.Model):
     def actions(self) -> tuple[str, ...]:
         """What its customer may do now."""
         actions = CUSTOMER_ACTIONS[OrderStatus(self.status)]
-        if not self.payable_fen and "refund" in actions:
-            # No money can go back: before shipment it is cancelled, later it is what it is.
-            actions = tuple(name for name in actions if name != "refund")
-            if self.status == OrderStatus.PAID:
-                actions = ("cancel", *actions)
+        if self.status == OrderStatus.PAID and not self.payable_fen:
+            # No money has to go back first.
+            actions = ("cancel", *actions)
         if self.reviewed_at:
             actions = tuple(name for name in actions if name != "review")
         return actions

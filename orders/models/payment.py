@@ -132,6 +132,8 @@ class Refund(DueModel):
     )
     reason = models.CharField(_("reason"), max_length=80)
     kind = models.CharField(_("kind"), max_length=12, choices=RefundKind, default=RefundKind.AUTO)
+    # Staff set the amount by hand: freight is not added to it when it is agreed.
+    is_amount_fixed = models.BooleanField(default=False, editable=False)
     # Of the amount, what is not for lines.
     freight_fen = FenField(_("freight"), default=0)
     is_shipped = models.BooleanField(_("after shipment"), default=False)
@@ -168,6 +170,8 @@ class Refund(DueModel):
         related_name="+",
         verbose_name=_("begun by"),
     )
+    # When ``out_refund_no`` was last sent, written before it is; empty: the platform never heard of it.
+    sent_at = models.DateTimeField(_("sent to the platform at"), null=True, blank=True)
     method = models.CharField(
         _("paid back"), max_length=10, choices=RefundMethod, default=RefundMethod.PLATFORM
     )

@@ -9,13 +9,14 @@ from django.utils import timezone
 from catalog.services.stock import give_back_stock
 from miniback.core.transactions import atomic
 from miniback.platforms.errors import PlatformError, TryAgain
-from orders.models import MessageKind, Order, OrderEventKind, Payment
+from orders.models import MessageKind, Order, OrderEventKind, Payment, Refund
+from orders.services.after_sales import give_up
 from orders.services.books import post_free_sale_undone
 from orders.services.coupons import give_back_coupon
 from orders.services.life import OrderStatusConflict, move_order, note_event
 from orders.services.messages import tell_customer
 from orders.services.settlement import Mismatch, close_open_payments, close_payment
-from orders.status import Actor, OrderStatus
+from orders.status import Actor, OrderStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ REMIND_BEFORE = timedelta(minutes=10)
 @atomic
 def cancel_order(order: Order, *, actor: Actor, user: Any = None, reason: str = "") -> Order:
     """Cancel an order for which nothing was paid; its coupon and stock come back, payments are closed.
+
+    So are refunds of its pieces that were asked for; what was agreed back is back already.
 
     Cancelling it again changes nothing. Raises OrderStatusConflict when it is past cancelling;
     money that arrives afterwards is refunded by itself. What was paid goes back by a refund.
@@ -49,8 +52,9 @@ def cancel_order(order: Order, *, actor: Actor, user: Any = None, reason: str = 
         cancel_reason=reason,
     )
     give_back_coupon(order)
-    taken = order.lines.values_list("sku_id", "quantity")
-    give_back_stock(dict(taken), reference=order.number)
+    kept = {line.sku_id: line.to_ship for line in order.lines.all() if line.to_ship}
+    if kept:
+        give_back_stock(kept, reference=order.number)
     close_open_payments(order)
     return order
 
@@ -58,6 +62,8 @@ def cancel_order(order: Order, *, actor: Actor, user: Any = None, reason: str = 
 def _undo_free_sale(order: Order, now: datetime) -> None:
     if order.payable_fen:
         raise OrderStatusConflict(status=order.status)
+    for refund in Refund.objects.filter(order=order, status=RefundStatus.REQUESTED):
+        give_up(refund, RefundStatus.WITHDRAWN, actor=Actor.CUSTOMER)
     post_free_sale_undone(order, now=now)
 
 

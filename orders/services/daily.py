@@ -17,10 +17,10 @@ from orders.models import (
     Order,
     OrderLine,
 )
+from orders.services.books import EXTERNAL_REFUND, INCOME
 
 # What is posted at the last moment of a day may be committed a little after it.
 SETTLED_AFTER = timedelta(minutes=10)
-INCOME = [Account.GOODS, Account.FREIGHT, Account.COUPONS]
 SALE = "sale:"
 
 
@@ -60,7 +60,7 @@ def compute_day(day: date) -> DailyTotal:
     sums = income.aggregate(sold=Sum("amount_fen", filter=is_sale), all=Sum("amount_fen"))
     # Income is negative in the ledger: what it came for.
     total.sale_fen = -(sums["sold"] or 0)
-    total.back_fen = total.sale_fen + (sums["all"] or 0)
+    total.back_fen = total.sale_fen + (sums["all"] or 0) + _back_outside(day)
     counts = sales.aggregate(sales=Count("id"), payers=Count("order__user", distinct=True))
     total.sale_count, total.payer_count = counts["sales"], counts["payers"]
     total.placed_count = Order.objects.filter(placed_on=day).count()
@@ -69,6 +69,16 @@ def compute_day(day: date) -> DailyTotal:
     total.save()
     _compute_products(day, sales)
     return total
+
+
+def _back_outside(day: date) -> int:
+    """What was given back outside the shop is no income taken back, and yet it is given back."""
+    booked = LedgerEntry.objects.filter(
+        transaction__posted_on=day,
+        transaction__event_key__startswith=EXTERNAL_REFUND,
+        account=Account.CORRECTIONS,
+    )
+    return booked.aggregate(sum=Sum("amount_fen"))["sum"] or 0
 
 
 def _hours(sales: Any) -> list[int]:

@@ -82,12 +82,13 @@ def write_note(order: Order, *, staff_note: str, is_flagged: bool, user: Any) ->
 
 @atomic
 def call_off(order: Order, *, reason: str, user: Any) -> Order:
-    """Cancel what nobody paid for; of what was paid, give back everything that is not shipped.
+    """Cancel what nobody paid for; of anything else give back, and release, all that is not shipped.
 
     Raises OrderStatusConflict, OverRefund.
     """
     order = Order.objects.lock(order.pk)
-    if order.status == OrderStatus.PENDING_PAYMENT or not order.payable_fen:
+    is_free = order.status == OrderStatus.PAID and not order.payable_fen
+    if order.status == OrderStatus.PENDING_PAYMENT or is_free:
         return cancel_order(order, actor=Actor.STAFF, user=user, reason=reason)
     refund_unshipped(order, reason=reason, user=user)
     return order

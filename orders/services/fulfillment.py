@@ -17,12 +17,14 @@ from orders.models import (
     Order,
     OrderEventKind,
     OrderLine,
+    Payment,
     Refund,
     Shipment,
     ShipmentLine,
 )
 from orders.services.life import OrderStatusConflict, move_order, note_event
 from orders.services.messages import tell_customer
+from orders.services.refund_claims import refuse_unknown_refunds
 from orders.services.shipping import tell_shipped
 from orders.status import Actor, OrderStatus, RefundStatus, may_move
 
@@ -52,7 +54,8 @@ def ship_order(
 ) -> Shipment:
     """Send a parcel with pieces of lines (line id -> pieces), or with everything that is left (None).
 
-    Raises OrderStatusConflict unless it is paid, RefundOpen, TooManyToShip, NotFound (line).
+    Raises OrderStatusConflict unless it is paid, RefundOpen, RefundUnknown (the platform gave money
+    back that we do not know of), TooManyToShip, NotFound (line).
     """
     now = timezone.now()
     order = Order.objects.lock(order.pk)
@@ -60,6 +63,7 @@ def ship_order(
         raise OrderStatusConflict(status=order.status)
     lines = {line.pk: line for line in order.lines.all()}
     _refuse_while_refunding(order, lines.values())
+    refuse_unknown_refunds(Payment.objects.filter(order=order, is_applied=True).first())
     if quantities is None:
         quantities = {pk: line.to_ship for pk, line in lines.items() if line.to_ship}
     if not quantities or not quantities.keys() <= lines.keys():

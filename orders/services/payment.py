@@ -11,10 +11,11 @@ from accounts.models import Identity
 from miniback.core.errors import Conflict, PlatformUnavailable, Refused
 from miniback.core.providers import payment_provider
 from miniback.core.transactions import assert_no_transaction, atomic
+from miniback.platforms.contract import PaymentProvider
 from miniback.platforms.errors import PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
 from orders.models import Channel, Order, Payment, new_number
-from orders.services.channels import notify_url
+from orders.services.channels import notify_url, provider_of
 from orders.services.life import OrderStatusConflict
 from orders.services.settlement import Mismatch, check_payment
 from orders.status import OrderStatus, PaymentStatus
@@ -53,9 +54,9 @@ def start_payment(order: Order, *, channel: str, payer: Identity) -> PayRequest:
     if payer.platform != channel:
         raise WrongPlatform
     assert_no_transaction()
-    payment = _open_payment(order.pk, Channel(channel), payer)
+    payment = _open_payment(order.pk, Channel(channel), payer, _current(channel))
     try:
-        platform = payment_provider(channel)
+        platform = provider_of(payment)
         if payment.prepay_until is None or payment.prepay_until < timezone.now():
             _store_prepay(payment, platform.create(**_order_at_platform(payment)))
     except PlatformError as error:
@@ -68,22 +69,41 @@ def start_payment(order: Order, *, channel: str, payer: Identity) -> PayRequest:
     return PayRequest(payment, platform.client_params(payment.prepay_id))
 
 
+def _current(channel: str) -> PaymentProvider:
+    """The account that takes new money: its ids stay on the payment's row."""
+    try:
+        return payment_provider(channel)
+    except PlatformError as error:
+        logger.error("no payment by %s: %s", channel, error)
+        raise PlatformUnavailable(retry_after=2) from error
+
+
 @atomic
-def _open_payment(order_id: int, channel: Channel, payer: Identity) -> Payment:
-    """Return the order's open payment of this payer, or commit a new one with its final number."""
+def _open_payment(
+    order_id: int, channel: Channel, payer: Identity, account: PaymentProvider
+) -> Payment:
+    """Return the order's open payment of this payer, or commit a new one with its final number.
+
+    One that was placed at an account the shop has left is not used for a new request.
+    """
     now = timezone.now()
     order = Order.objects.lock(order_id)
     if order.status != OrderStatus.PENDING_PAYMENT:
         raise OrderStatusConflict(status=order.status)
     open_key = f"{order.pk}:{channel}:{payer.pk}"
     payment = Payment.objects.select_related("order", "payer").filter(open_key=open_key).first()
-    if payment is not None and order.pay_before > now:
+    if payment is not None and order.pay_before > now and _is_of(payment, account):
         return payment
     if order.pay_before < now + LEAST_TIME_TO_PAY:
         raise PaymentExpired
+    if payment is not None:
+        # Its own account goes on asking what became of it.
+        Payment.objects.filter(pk=payment.pk).update(open_key=None)
     return Payment.objects.create(
         order=order,
         channel=channel,
+        app_id=account.app_id,
+        merchant_id=account.merchant_id,
         number=new_number("P"),
         open_key=open_key,
         payer=payer,
@@ -91,6 +111,10 @@ def _open_payment(order_id: int, channel: Channel, payer: Identity) -> Payment:
         created_at=now,
         due_at=now + FIRST_CHECK,
     )
+
+
+def _is_of(payment: Payment, account: PaymentProvider) -> bool:
+    return (payment.app_id, payment.merchant_id) == (account.app_id, account.merchant_id)
 
 
 def _order_at_platform(payment: Payment) -> dict[str, Any]:

@@ -1,19 +1,22 @@
-"""The platform's daily bill against our books: every row of one must stand in the other, to the fen."""
+"""The platforms' daily bills against our books: compared again and again until they agree.
+
+Each account of the shop that has payments has a bill for each day. What differs is listed
+(`discrepancies`), and resolves itself when it goes away; what stays is resolved by staff, who book
+what happened (`corrections`).
+"""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
-from typing import Any, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Min
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
 
-from miniback.core.errors import Conflict
 from miniback.core.providers import is_offered, payment_provider
-from miniback.core.transactions import assert_no_transaction, atomic
+from miniback.core.transactions import assert_no_transaction
 from miniback.platforms.contract import BillRow
-from miniback.platforms.errors import BillNotReady, NoBill, PlatformError
+from miniback.platforms.errors import NoBill, PlatformError
 from orders.models import (
     Bill,
     BillDifference,
@@ -23,110 +26,96 @@ from orders.models import (
     Payment,
     Refund,
 )
+from orders.services.bill_comparison import (
+    BATCH,
+    compare_payments,
+    compare_refunds,
+    paid_on,
+    payment_rows,
+    refund_rows,
+    refunded_on,
+)
+from orders.services.discrepancies import (
+    KNOWN_BEFORE,
+    Account,
+    record_discrepancies,
+    resolve_by_itself,
+)
 from orders.services.settlement import Mismatch, check_payment
 from orders.status import PaymentStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
 
-# Bills of yesterday are there from ten in the morning; one that was missed is fetched for a week.
+# Bills of yesterday are there from ten in the morning, and can be had for three months.
 READY_AT = time(10, 0)
-LOOK_BACK_DAYS = 7
-BATCH = 500
+MAX_AGE = timedelta(days=90)
+# Longer than it takes to fetch a large bill and to ask about what it names.
+COMPARE_LEASE = timedelta(minutes=10)
+SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(hours=1), timedelta(days=1)
+# How long a bill is asked for that does not come, and one is compared that does not agree.
+ASK_FOR = timedelta(days=7)
+COMPARE_FOR = timedelta(days=14)
 
 
-class AlreadyResolved(Conflict):
-    code = "already_resolved"
-    detail = _("This difference is resolved already.")
-
-
-class Found(NamedTuple):
-    """A disagreement; an amount is None where there is no such row."""
-
-    kind: DifferenceKind
-    is_refund: bool
-    number: str
-    transaction_id: str
-    theirs_fen: int | None
-    ours_fen: int | None
-
-
-def reconcile(channel: Channel, day: date) -> Bill:
-    """Fetch a day's bill and compare it; may be repeated, and then forgets what has become right.
+def reconcile(bill: Bill) -> Bill:
+    """Fetch a bill and compare it with our books; may be repeated.
 
     Calls the platform, also about every payment in the bill that we do not know to be paid: money
-    that arrived unheard is found here at the latest. Raises BillNotReady, PlatformError.
+    that arrived unheard is found here at the latest. Raises BillNotReady, NoBill (although we hold
+    money of that day), BadBill and other PlatformErrors.
     """
     assert_no_transaction()
+    account = Account(bill.channel, bill.app_id, bill.merchant_id)
+    rows = _fetch(bill, account)
+    ours = [row for row in rows if row.app_id in {"", bill.app_id}]
+    is_sure = _ask_about(account, ours)
+    payments, refunds = payment_rows(ours), refund_rows(account, ours)
+    recorded = record_discrepancies(
+        account, compare_payments(account, bill.day, payments), bill=bill
+    )
+    recorded += record_discrepancies(
+        account, compare_refunds(account, bill.day, refunds), bill=bill
+    )
+    _resolve_what_agrees(bill, {row.pk for row in recorded})
+    _resolve_late_ones(bill, payments, is_refund=False)
+    _resolve_late_ones(bill, refunds, is_refund=True)
+    _write_figures(bill, ours, [row for row in rows if row.app_id not in {"", bill.app_id}])
+    _finish(bill, is_sure=is_sure)
+    return bill
+
+
+def _fetch(bill: Bill, account: Account) -> list[BillRow]:
+    platform = payment_provider(
+        bill.channel, app_id=account.app_id, merchant_id=account.merchant_id
+    )
     try:
-        rows = payment_provider(channel).bill(day)
+        return platform.bill(bill.day)
     except NoBill:
-        rows = []
-    _settle(channel, rows)
-    return _compare(channel, day, rows)
+        # The platforms say so of a day on which nothing moved, and of a bill that is late.
+        if paid_on(account, bill.day).exists() or refunded_on(account, bill.day).exists():
+            raise
+        return []
 
 
-def _settle(channel: Channel, rows: list[BillRow]) -> None:
+def _ask_about(account: Account, rows: list[BillRow]) -> bool:
+    """Let the platform say what we do not know yet. Returns whether it answered about everything."""
+    is_sure = True
     for numbers in _batches(row.payment_number for row in rows if not row.is_refund):
-        unpaid = Payment.objects.filter(channel=channel, number__in=numbers)
+        unpaid = Payment.objects.filter(channel=account.channel, number__in=numbers)
         for payment in unpaid.exclude(status=PaymentStatus.PAID).select_related("order"):
             try:
                 check_payment(payment)
             except (PlatformError, Mismatch) as error:
                 logger.warning("payment %s: %s", payment.number, error)
+                is_sure = is_sure and isinstance(error, Mismatch)
     for numbers in _batches(row.refund_number for row in rows if row.refund_number):
-        unsettled = Refund.objects.filter(payment__channel=channel, number__in=numbers)
-        unsettled.filter(due_at__isnull=False).update(due_at=timezone.now())
-
-
-@atomic
-def _compare(channel: Channel, day: date, rows: list[BillRow]) -> Bill:
-    paid = {row.payment_number: row for row in rows if not row.is_refund}
-    back = {row.refund_number: row for row in rows if row.refund_number}
-    bill, _new = Bill.objects.update_or_create(
-        channel=channel,
-        day=day,
-        defaults={
-            "row_count": len(rows),
-            "paid_fen": sum(row.amount_fen for row in paid.values()),
-            "refunded_fen": sum(row.amount_fen for row in back.values()),
-            "compared_at": timezone.now(),
-        },
-    )
-    payments = Payment.objects.filter(channel=channel)
-    refunds = Refund.objects.filter(payment__channel=channel)
-    found = [
-        *_differences(paid, payments, PaymentStatus.PAID, "paid_at", day),
-        *_differences(back, refunds, RefundStatus.SUCCEEDED, "succeeded_at", day),
-    ]
-    _keep(bill, found)
-    _forget_late_ones(bill, [*paid, *back])
-    return bill
-
-
-def _differences(
-    rows: dict[str, BillRow], ours: QuerySet[Any], settled: str, moment: str, day: date
-) -> Iterator[Found]:
-    is_refund = ours.model is Refund
-    known: dict[str, Any] = {}
-    for numbers in _batches(rows):
-        known |= {row.number: row for row in ours.filter(number__in=numbers)}
-        ours.filter(number__in=numbers).update(billed_on=day)
-    for number, theirs in rows.items():
-        mine = known.get(number)
-        # A refund may still be on its way with us; a payment has just been asked about.
-        is_ours = mine is not None and (is_refund or mine.status == settled)
-        if mine is None or not is_ours or mine.amount_fen != theirs.amount_fen:
-            kind = DifferenceKind.AMOUNT if is_ours else DifferenceKind.NOT_OURS
-            ours_fen = mine.amount_fen if mine is not None and is_ours else None
-            yield Found(kind, is_refund, number, theirs.transaction_id, theirs.amount_fen, ours_fen)
-    start = timezone.make_aware(datetime.combine(day, time.min))
-    span = (start, start + timedelta(days=1) - timedelta(microseconds=1))
-    left = ours.filter(status=settled, billed_on=None, **{f"{moment}__range": span})
-    for mine in left.order_by("id"):
-        transaction = mine.platform_id if is_refund else mine.transaction_id
-        yield Found(
-            DifferenceKind.NOT_THEIRS, is_refund, mine.number, transaction, None, mine.amount_fen
+        unsettled = Refund.objects.filter(
+            payment__channel=account.channel,
+            out_refund_no__in=numbers,
+            status__in=[RefundStatus.APPROVED, RefundStatus.PROCESSING, RefundStatus.FAILED],
         )
+        unsettled.exclude(platform_status=KNOWN_BEFORE).update(due_at=timezone.now())
+    return is_sure
 
 
 def _batches(numbers: Iterable[str]) -> Iterator[list[str]]:
@@ -135,65 +124,122 @@ def _batches(numbers: Iterable[str]) -> Iterator[list[str]]:
         yield every[start : start + BATCH]
 
 
-def _keep(bill: Bill, found: list[Found]) -> None:
-    """Write what is new; what is not there any more has become right by itself."""
-    before = {(row.kind, row.number): row for row in bill.differences.all()}
-    now = {(one.kind, one.number): one for one in found}
-    for key in now.keys() - before.keys():
-        logger.error("bill %s: %s %s", bill, *key)
-        BillDifference.objects.create(bill=bill, **now[key]._asdict())
-    gone = [before[key].pk for key in before.keys() - now.keys()]
-    _resolve_by_itself(bill.differences.filter(pk__in=gone), "再次核对时已一致")
+def _resolve_what_agrees(bill: Bill, recorded: set[int]) -> None:
+    opened = bill.differences.filter(status=DifferenceStatus.OPEN)
+    gone = set(opened.values_list("pk", flat=True)) - recorded
+    resolve_by_itself(BillDifference.objects.filter(pk__in=gone), _("agreed when compared again"))
 
 
-def _forget_late_ones(bill: Bill, numbers: list[str]) -> None:
+def _resolve_late_ones(bill: Bill, numbers: Iterable[str], *, is_refund: bool) -> None:
     """What was missing from the bill of the day before stands in this one: midnight lay between."""
     for batch in _batches(numbers):
         earlier = BillDifference.objects.filter(
-            bill__channel=bill.channel, kind=DifferenceKind.NOT_THEIRS, number__in=batch
+            channel=bill.channel,
+            is_refund=is_refund,
+            kind=DifferenceKind.NOT_THEIRS,
+            number__in=batch,
         )
-        _resolve_by_itself(earlier, f"在{bill.day}的账单中")
+        resolve_by_itself(earlier, _("stands in the bill of %(day)s") % {"day": bill.day})
 
 
-def _resolve_by_itself(differences: QuerySet[BillDifference], note: str) -> None:
-    differences.filter(status=DifferenceStatus.OPEN).update(
-        status=DifferenceStatus.RESOLVED, resolved_at=timezone.now(), note=note
+def _write_figures(bill: Bill, ours: list[BillRow], others: list[BillRow]) -> None:
+    bill.row_count = len(ours)
+    bill.paid_fen = sum(row.amount_fen for row in ours if not row.is_refund)
+    bill.refunded_fen = sum(row.amount_fen for row in ours if row.is_refund)
+    bill.other_count = len(others)
+    bill.other_fen = sum(-row.amount_fen if row.is_refund else row.amount_fen for row in others)
+
+
+def _finish(bill: Bill, *, is_sure: bool) -> None:
+    """Decide whether it agrees, or when it is compared again."""
+    now = timezone.now()
+    agrees = is_sure and not bill.differences.filter(status=DifferenceStatus.OPEN).exists()
+    bill.compared_at, bill.last_error = now, ""
+    bill.agreed_at = (bill.agreed_at or now) if agrees else None
+    is_over = agrees or now - _ready_at(bill.day) > COMPARE_FOR
+    bill.due_at = None if is_over else _next_comparison(bill, now)
+    bill.save(
+        update_fields=[
+            "row_count",
+            "paid_fen",
+            "refunded_fen",
+            "other_count",
+            "other_fen",
+            "compared_at",
+            "agreed_at",
+            "last_error",
+            "due_at",
+        ]
     )
 
 
-@atomic
-def resolve_difference(difference: BillDifference, *, user: Any, note: str) -> None:
-    """Staff have found out why, and say so. Raises AlreadyResolved."""
-    still_open = BillDifference.objects.filter(pk=difference.pk, status=DifferenceStatus.OPEN)
-    if not still_open.update(
-        status=DifferenceStatus.RESOLVED, resolved_at=timezone.now(), resolved_by=user, note=note
-    ):
-        raise AlreadyResolved
+def _next_comparison(bill: Bill, now: datetime) -> datetime:
+    """In one, two, four hours ... a day, by the attempts made."""
+    pause = SHORTEST_PAUSE * 2 ** min(max(bill.attempts - 1, 0), 5)
+    return now + min(pause, LONGEST_PAUSE)
+
+
+def _ready_at(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day + timedelta(days=1), READY_AT))
+
+
+# Which bills there are
+
+
+def bills_of(channel: str, day: date) -> list[Bill]:
+    """Return the bill of a day of each account that has payments, or that is set up."""
+    accounts = {account for account, _first in _accounts(channel)}
+    if is_offered(channel):
+        current = payment_provider(channel)
+        accounts.add(Account(channel, current.app_id, current.merchant_id))
+    return [
+        Bill.objects.get_or_create(**account._asdict(), day=day)[0] for account in sorted(accounts)
+    ]
+
+
+def open_bills(channel: str, *, now: datetime) -> None:
+    """Write a bill to be compared for each day since an account's first payment, as far as it can be had."""
+    last = timezone.localdate(now) - timedelta(days=1)
+    if now < _ready_at(last):
+        last -= timedelta(days=1)
+    for account, first_at in _accounts(channel):
+        known = set(Bill.objects.filter(**account._asdict()).values_list("day", flat=True))
+        begin = max(timezone.localdate(first_at), last - MAX_AGE)
+        days = (begin + timedelta(days=n) for n in range((last - begin).days + 1))
+        Bill.objects.bulk_create(
+            (Bill(**account._asdict(), day=day, due_at=now) for day in days if day not in known),
+            ignore_conflicts=True,
+        )
+
+
+def _accounts(channel: str) -> Iterator[tuple[Account, datetime]]:
+    """Each account with its first payment."""
+    payments = Payment.objects.filter(channel=channel).exclude(merchant_id="")
+    rows = payments.values_list("app_id", "merchant_id").annotate(first=Min("created_at"))
+    for app_id, merchant_id, first in rows.order_by("app_id", "merchant_id"):
+        yield Account(channel, app_id, merchant_id), first
 
 
 # The job
 
 
-def reconcile_due_days() -> None:
-    """Compare yesterday's bills, and those of the last week that were not there yet."""
-    now = timezone.localtime()
-    yesterday = now.date() - timedelta(days=1 if now.time() >= READY_AT else 2)
-    days = [yesterday - timedelta(days=back) for back in range(LOOK_BACK_DAYS)]
-    for channel in Channel:
-        first = Payment.objects.filter(channel=channel).order_by("id").first()
-        if first is None or not is_offered(channel):
-            continue
-        begin = timezone.localdate(first.created_at)
-        done = set(Bill.objects.filter(channel=channel).values_list("day", flat=True))
-        for day in days:
-            if day >= begin and day not in done:
-                _try(channel, day)
+def reconcile_due_days(channels: Collection[str] = Channel.values) -> None:
+    """Compare the bills that are due: yesterday's, missed ones, and those that did not agree."""
+    for channel in channels:
+        open_bills(channel, now=timezone.now())
+    due = Bill.objects.filter(channel__in=channels)
+    for bill in due.claim(lease=COMPARE_LEASE):
+        try:
+            reconcile(bill)
+        except PlatformError as error:
+            logger.warning("bill of %s: %s", bill, error)
+            note_failure(bill, error)
 
 
-def _try(channel: Channel, day: date) -> None:
-    try:
-        reconcile(channel, day)
-    except BillNotReady:
-        logger.info("the bill of %s for %s is not there yet", channel, day)
-    except PlatformError as error:
-        logger.warning("bill of %s for %s: %s", channel, day, error)
+def note_failure(bill: Bill, error: PlatformError) -> None:
+    """Show staff why; ask again, as long as there is hope."""
+    now = timezone.now()
+    age = now - _ready_at(bill.day)
+    is_over = age > (ASK_FOR if isinstance(error, NoBill) else MAX_AGE)
+    due_at = None if is_over else _next_comparison(bill, now)
+    Bill.objects.filter(pk=bill.pk).update(last_error=str(error)[:300], due_at=due_at)

@@ -1,36 +1,28 @@
 """Staff decide on refunds: agree, in part too, reject, take goods back; or give back by themselves."""
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import StockMovementKind
 from catalog.services.stock import give_back_stock
-from miniback.core.errors import Conflict, InvalidFields
+from miniback.core.errors import InvalidFields
 from miniback.core.transactions import atomic
-from orders.models import Order, OrderLine, Refund, RefundLine
-from orders.pricing import spread
-from orders.services.after_sales import (
-    RefundStatusConflict,
-    claimed_pieces,
-    give_up,
-    lock_refund,
-    move_refund,
-    request_refund,
-)
-from orders.services.books import post_refund_due
-from orders.services.life import move_order
-from orders.services.shipping import tell_shipped
+from orders.models import Order, Refund
+from orders.services.after_sales import Request, agree_to_less, give_up, open_refund
+from orders.services.life import OrderStatusConflict
+from orders.services.owed_refunds import decide_amount, owe_refund, refund_pieces
+from orders.services.refund_approvals import SecondApproval as SecondApproval
+from orders.services.refund_approvals import agree
+from orders.services.refund_claims import OverRefund, claimed_pieces, freight_claimed
+from orders.services.refund_life import RefundStatusConflict, lock_refund, move_refund, order_of
 from orders.status import Actor, OrderStatus, RefundKind, RefundStatus
 
-
-class SecondApproval(Conflict):
-    code = "second_approval"
-    detail = _("So large a refund needs a second member of staff.")
+PAID = (
+    OrderStatus.PAID, OrderStatus.PARTLY_SHIPPED, OrderStatus.SHIPPED, OrderStatus.COMPLETED,
+)  # fmt: skip
 
 
 @atomic
@@ -39,36 +31,75 @@ def approve_refund(
 ) -> Refund:
     """Agree, to all or to a part. Money goes back at once, or, for a return, when the goods are here.
 
-    From REFUND_SECOND_APPROVAL_FEN up it only notes who agreed; it goes on when somebody else agrees
-    too. Raises RefundStatusConflict, InvalidFields (an amount that is nothing, or more than was asked),
+    How much all is, is decided now: the refund that releases the last pieces of an order of which
+    nothing was shipped brings its freight. From REFUND_SECOND_APPROVAL_FEN up (counted as `is_large`
+    does) it only notes who agreed; it goes on when somebody else agrees too. Raises
+    RefundStatusConflict, InvalidFields (an amount that is nothing, or more than would go back),
     SecondApproval (the same person again).
     """
     now = timezone.now()
     refund = lock_refund(refund)
     if refund.status != RefundStatus.REQUESTED:
         raise RefundStatusConflict(status=refund.status)
-    if amount_fen is not None and amount_fen != refund.amount_fen:
-        _lower(refund, amount_fen)
-    if not _is_agreed(refund, user):
+    before_fen = int(refund.amount_fen)
+    decide_amount(refund)
+    if amount_fen is not None:
+        agree_to_less(refund, amount_fen)
+    if not agree(refund, user, before_fen=before_fen, now=now):
         return refund
     refund.decided_by, refund.decided_at, refund.decision = user, now, decision
     if refund.kind == RefundKind.RETURN:
         return move_refund(refund, RefundStatus.RETURNING, actor=Actor.STAFF)
-    return _owe(refund, now)
+    return owe_refund(refund, now=now)
 
 
-def _is_agreed(refund: Refund, user: Any) -> bool:
-    """Say whether enough people agree; the first of two is written down."""
-    limit = settings.REFUND_SECOND_APPROVAL_FEN
-    if not limit or refund.amount_fen < limit:
-        return True
-    if refund.first_approved_by_id is None:
-        refund.first_approved_by = user
-        refund.save(update_fields=["first_approved_by", "amount_fen", "freight_fen"])
-        return False
-    if refund.first_approved_by_id == user.pk:
-        raise SecondApproval
-    return True
+@atomic
+def refund_order(
+    order: Order,
+    *,
+    quantities: Mapping[int, int],
+    freight_fen: int | None,
+    kind: RefundKind,
+    reason: str,
+    user: Any,
+    amount_fen: int | None = None,
+    is_shipped: bool | None = None,
+) -> Refund:
+    """Give back pieces (line id -> count), freight, or both, of any paid order, unasked and at any time.
+
+    ``freight_fen`` None leaves it to the rule; a number is taken as it is. ``amount_fen`` is less than
+    that would be. Where some pieces of a line were shipped and some not, ``is_shipped`` says which are
+    meant. A refund as a customer's follows, to which this member agrees. Raises OrderStatusConflict,
+    InvalidFields, and as `request_refund` and `approve_refund`.
+    """
+    order = Order.objects.lock(order.pk)
+    if order.status not in PAID:
+        raise OrderStatusConflict(status=order.status)
+    if freight_fen is not None:
+        _check_freight(order, freight_fen)
+    if not quantities and not freight_fen:
+        raise InvalidFields(quantities=_("Choose pieces, or give freight back."))
+    if not quantities and kind == RefundKind.RETURN:
+        raise InvalidFields(kind=_("No goods come back without pieces."))
+    refund = open_refund(
+        order,
+        Request(
+            quantities,
+            kind,
+            reason,
+            is_shipped=is_shipped,
+            freight_fen=freight_fen,
+            amount_fen=amount_fen,
+            opened_by=user,
+        ),
+    )
+    return approve_refund(refund, user=user)
+
+
+def _check_freight(order: Order, freight_fen: int) -> None:
+    left = order.freight_paid_fen - freight_claimed(order)
+    if not 0 <= freight_fen <= left:
+        raise InvalidFields(freight_fen=_("Give back no more freight than was paid and is left."))
 
 
 @atomic
@@ -84,13 +115,17 @@ def refund_unshipped(order: Order, *, reason: str, user: Any) -> Refund:
         line.pk: line.quantity - line.shipped_quantity - unsent.get(line.pk, 0)
         for line in order.lines.all()
     }
-    refund = request_refund(
+    quantities = {line_id: count for line_id, count in left.items() if count}
+    if order.status in PAID and not quantities:
+        raise OverRefund
+    return refund_order(
         order,
-        quantities={line_id: count for line_id, count in left.items() if count},
+        quantities=quantities,
+        freight_fen=None,
         kind=RefundKind.REFUND_ONLY,
         reason=reason,
+        user=user,
     )
-    return approve_refund(refund, user=user)
 
 
 @atomic
@@ -101,11 +136,12 @@ def receive_return(refund: Refund, *, user: Any, is_restocked: bool) -> Refund:
     if refund.status != RefundStatus.RETURNING:
         raise RefundStatusConflict(status=refund.status)
     refund.decided_by, refund.decided_at = user, now
-    refund = _owe(refund, now)
+    decide_amount(refund)
+    refund = owe_refund(refund, now=now)
     if is_restocked:
         give_back_stock(
-            _pieces(refund),
-            reference=refund.order.number,
+            refund_pieces(refund),
+            reference=order_of(refund).number,
             occasion=refund.number,
             kind=StockMovementKind.RETURN,
         )
@@ -117,47 +153,3 @@ def reject_refund(refund: Refund, *, user: Any, decision: str) -> Refund:
     """Refuse, with a reason the customer sees; what was claimed is free again."""
     refund.decided_by, refund.decided_at, refund.decision = user, timezone.now(), decision
     return give_up(refund, RefundStatus.REJECTED, actor=Actor.STAFF)
-
-
-def _owe(refund: Refund, now: datetime) -> Refund:
-    """From here on the money is the customer's; a job sends it under the refund's number."""
-    refund.due_at, refund.out_refund_no = now, refund.number
-    refund = move_refund(refund, RefundStatus.APPROVED, actor=Actor.STAFF)
-    post_refund_due(refund, now=now)
-    if not refund.is_shipped:
-        for line in refund.lines.all():
-            OrderLine.objects.filter(pk=line.line_id).update(
-                released_quantity=F("released_quantity") + line.quantity
-            )
-        give_back_stock(_pieces(refund), reference=refund.order.number, occasion=refund.number)
-        _finish_partly_shipped(refund, now)
-    return refund
-
-
-def _finish_partly_shipped(refund: Refund, now: datetime) -> None:
-    """Nothing is left to ship: the rest was refunded, so the order is shipped."""
-    order = refund.order
-    if order.status == OrderStatus.PARTLY_SHIPPED and not any(
-        line.to_ship for line in order.lines.all()
-    ):
-        who: Any = {"actor": Actor.STAFF, "user": refund.decided_by, "now": now}
-        move_order(order, OrderStatus.SHIPPED, note=refund.number, shipped_at=now, **who)
-        tell_shipped(order)
-
-
-def _lower(refund: Refund, amount_fen: int) -> None:
-    """Agree to less: freight goes first, then every line by its share."""
-    if not 0 < amount_fen < refund.amount_fen:
-        raise InvalidFields(amount_fen=_("Agree to something, and not to more than was asked."))
-    lines = list(refund.lines.order_by("line_id"))
-    asked = sum(int(line.claimed_fen) for line in lines)
-    refund.freight_fen = max(amount_fen - asked, 0)
-    parts = spread(amount_fen - refund.freight_fen, [int(line.claimed_fen) for line in lines])
-    for line, part in zip(lines, parts, strict=True):
-        line.amount_fen = part
-    RefundLine.objects.bulk_update(lines, ["amount_fen"])
-    refund.amount_fen = amount_fen
-
-
-def _pieces(refund: Refund) -> dict[int, int]:
-    return dict(refund.lines.values_list("line__sku_id", "quantity"))

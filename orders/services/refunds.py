@@ -1,57 +1,69 @@
-"""Money back: one row and one number a refund, committed before the platform is asked."""
+"""Money back through the platform: one number a refund, committed before the platform is asked."""
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.db.models import F
+from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
 
-from miniback.core import providers
-from miniback.core.errors import Conflict, PlatformUnavailable
-from miniback.core.providers import payment_provider
+from miniback.core.money import format_yuan
 from miniback.core.transactions import assert_no_transaction, atomic
-from miniback.platforms.contract import PlatformRefund
-from miniback.platforms.errors import Misconfigured, NoSuchTrade, PlatformError
-from miniback.platforms.errors import Refused as PlatformRefused
-from miniback.platforms.wechatpay import BankCard
-from orders.models import Channel, MessageKind, Order, Payment, Refund
-from orders.services.books import post_refund
-from orders.services.channels import notify_url
-from orders.services.coupons import give_back_coupon
-from orders.services.life import move_order
+from miniback.platforms.contract import PaymentProvider, PlatformRefund, PlatformRefundStatus
+from miniback.platforms.errors import NoSuchTrade, PlatformError
+from orders.models import (
+    BillDifference,
+    DifferenceKind,
+    DifferenceStatus,
+    MessageKind,
+    Payment,
+    Refund,
+    RefundAttempt,
+    Resolution,
+)
+from orders.services.books import post_refund, post_refund_to_shop
+from orders.services.channels import notify_url, provider_of
+from orders.services.discrepancies import (
+    KNOWN_BEFORE,
+    record_refund_amount,
+    record_unknown_refund,
+)
 from orders.services.messages import tell_customer
-from orders.status import Actor, OrderStatus, RefundStatus
+from orders.services.owed_refunds import cancel_if_all_is_back
+from orders.services.refund_approvals import drop_proposal
+from orders.services.refund_claims import next_refund_number
+from orders.services.refund_life import lock_refund, payment_of, platform_number
+from orders.status import UNSETTLED, RefundKind, RefundStatus
 
 logger = logging.getLogger(__name__)
 
+# Longer than the calls that it covers.
 SEND_LEASE = timedelta(seconds=30)
-UNSETTLED = [RefundStatus.APPROVED, RefundStatus.PROCESSING, RefundStatus.FAILED]
-ABNORMAL = "ABNORMAL"
 
 
-class NotAbnormal(Conflict):
-    code = "refund_not_abnormal"
-    detail = _("Only what WeChat Pay could not give back (ABNORMAL) is sent another way.")
+class KnownBefore(Exception):
+    """The platform knows a number that this shop has not sent, or a refund that it knows nothing of."""
+
+    def __init__(self, payment: Payment, refund: PlatformRefund | None) -> None:
+        super().__init__(refund.number if refund else payment.number)
+        self.refund = refund
 
 
-class RedirectRefused(Conflict):
-    code = "refund_redirect_refused"
-    detail = _("WeChat Pay refused.")
+class LeaseLost(Exception):
+    """Somebody else has taken the refund meanwhile: a member of staff, or another run of the job."""
 
 
 def refund_payment(payment: Payment, *, reason: str, now: datetime) -> Refund:
     """Decide, in the current transaction, to give a payment back whole; a job does it.
 
-    The number is made from the payment's, so a second decision breaks its unique key.
+    Call it under the lock of the payment's order. The customer's number is made from the payment's,
+    so a second decision breaks its unique key.
     """
-    number = f"R{payment.number}"
     return Refund.objects.create(
         order_id=payment.order_id,
         payment=payment,
-        number=number,
-        out_refund_no=number,
+        number=f"R{payment.number}",
+        out_refund_no=next_refund_number(payment),
         amount_fen=payment.amount_fen,
         status=RefundStatus.APPROVED,
         reason=reason,
@@ -62,133 +74,223 @@ def refund_payment(payment: Payment, *, reason: str, now: datetime) -> Refund:
 
 def send_due_refunds() -> None:
     """Ask the platform to pay back, or how far it is, for every refund that is due."""
-    for refund in (
-        Refund.objects.filter(status__in=UNSETTLED)
-        .select_related("payment")
-        .claim(lease=SEND_LEASE)
-    ):
-        try:
-            record_refund(_ask_platform(refund))
-        except PlatformError as error:
-            # Visible to staff, and tried again with the same number: a new one would pay twice.
-            logger.warning("refund %s: %s", refund.number, error)
-            _note_failure(refund, str(error))
+    due = Refund.objects.filter(status__in=UNSETTLED, payment__isnull=False)
+    for refund in due.select_related("payment").claim(lease=SEND_LEASE):
+        send_refund(refund)
+
+
+def send_refund(refund: Refund) -> None:
+    """Ask about a claimed refund, or send it, and record the answer. Reads ``payment``."""
+    try:
+        if record_refund(_ask_platform(refund)) is None:
+            note_failure(refund, _("The platform answered about another payment."))
+    except LeaseLost:
+        logger.info("refund %s was taken by somebody else", refund.number)
+    except KnownBefore as error:
+        logger.error("refund %s: the platform knows %s already", refund.number, error)
+        _hold_known_before(refund, error.refund)
+    except PlatformError as error:
+        # Visible to staff, and tried again with the same number: a new one would pay twice.
+        logger.warning("refund %s: %s", refund.number, error)
+        note_failure(refund, str(error))
 
 
 def _ask_platform(refund: Refund) -> PlatformRefund:
     """Query what was sent before; send what the platform does not know."""
     assert_no_transaction()
-    payment = refund.payment
-    platform = payment_provider(payment.channel)
-    if refund.attempts > 1:
+    payment, number = payment_of(refund), platform_number(refund)
+    platform = provider_of(payment)
+    if refund.sent_at is None:
+        _refuse_what_is_known(platform, payment, number)
+    else:
         try:
-            return platform.query_refund(refund.out_refund_no, payment.number)
+            return platform.query_refund(number, payment.number)
         except NoSuchTrade:
             pass
+    _note_sending(refund)
     return platform.refund(
-        number=refund.out_refund_no,
+        number=number,
         payment_number=payment.number,
         amount_fen=refund.amount_fen,
         total_fen=payment.amount_fen,
-        reason=refund.reason,
+        reason=refund.platform_reason or refund.reason,
         notify_url=notify_url(payment.channel),
     )
 
 
-def redirect_refund(
-    refund: Refund, *, user: Any, bank_type: str = "", account: str = "", holder: str = ""
-) -> Refund:
-    """Send money that WeChat Pay could not give back (ABNORMAL: the card is gone) another way.
-
-    To a card of the customer, of which nothing is kept; without one to the shop's own account, from
-    where staff pay him by hand. Calls the platform. Raises NotAbnormal, RedirectRefused,
-    PlatformUnavailable.
-    """
-    assert_no_transaction()
-    fresh = Refund.objects.select_related("payment").get(pk=refund.pk)
-    is_abnormal = fresh.status == RefundStatus.FAILED and fresh.last_error == ABNORMAL
-    if fresh.payment.channel != Channel.WECHAT or not is_abnormal:
-        raise NotAbnormal
-    card = BankCard(bank_type, account, holder) if account else None
+def _refuse_what_is_known(platform: PaymentProvider, payment: Payment, number: str) -> None:
+    """Raise KnownBefore where this shop may have forgotten a refund, as after a restore from a backup."""
     try:
-        answer = providers.wechatpay().redirect_refund(
-            fresh.platform_id, fresh.out_refund_no, card=card
-        )
-    except (PlatformRefused, Misconfigured) as error:
-        # A card that its bank does not know is a wrong parameter.
-        raise RedirectRefused(_("WeChat Pay refused: %(why)s") % {"why": error}) from error
-    except PlatformError as error:
-        logger.warning("refund %s: %s", fresh.number, error)
-        raise PlatformUnavailable(retry_after=5) from error
-    logger.info("refund %s is sent another way by %s", fresh.number, user)
-    record_refund(answer)
-    fresh.refresh_from_db()
-    return fresh
+        known = platform.query_refund(number, payment.number)
+    except NoSuchTrade:
+        pass
+    else:
+        raise KnownBefore(payment, known)
+    if not _knows_refunds(payment) and platform.query(payment.number).refund_started:
+        raise KnownBefore(payment, None)
+
+
+def _knows_refunds(payment: Payment) -> bool:
+    """Whether a refund of the payment was sent or booked, or staff have said what an unknown one was."""
+    known = Q(sent_at__isnull=False) | Q(past_attempts__isnull=False) | Q(kind=RefundKind.EXTERNAL)
+    answered = BillDifference.objects.filter(
+        payment=payment, is_refund=True, status=DifferenceStatus.RESOLVED
+    )
+    return Refund.objects.filter(known, payment=payment).exists() or answered.exists()
+
+
+def _note_sending(refund: Refund) -> None:
+    """Write that the number may be known from now on, if the refund is still this claimant's."""
+    mine = Refund.objects.filter(
+        pk=refund.pk,
+        status__in=UNSETTLED,
+        due_at=refund.due_at,
+        out_refund_no=refund.out_refund_no,
+    )
+    # Without an error it is on its way.
+    if not mine.update(sent_at=timezone.now(), last_error=""):
+        raise LeaseLost
+
+
+@atomic
+def _hold_known_before(refund: Refund, answer: PlatformRefund | None) -> None:
+    """Send nothing until staff have said what the platform's refund is. Its number is not ours."""
+    now = timezone.now()
+    refund = lock_refund(refund)
+    if refund.status not in UNSETTLED or refund.sent_at:
+        return
+    if answer:
+        keep_attempt(refund, KNOWN_BEFORE, now=now)
+        refund.out_refund_no = None
+    refund.status, refund.platform_status, refund.due_at = RefundStatus.FAILED, KNOWN_BEFORE, None
+    refund.last_error = _("The platform knows of a refund that this shop has not sent.")
+    refund.save(
+        update_fields=["status", "platform_status", "due_at", "last_error", "out_refund_no"]
+    )
+    record_unknown_refund(
+        payment_of(refund),
+        number=answer.number if answer else "",
+        transaction_id=answer.platform_id if answer else "",
+        theirs_fen=answer.amount_fen if answer else None,
+    )
+
+
+def keep_attempt(refund: Refund, platform_status: str, *, now: datetime) -> None:
+    """Keep on record a number that a locked refund will not use any more."""
+    RefundAttempt.objects.create(
+        refund=refund,
+        out_refund_no=platform_number(refund),
+        platform_id=refund.platform_id,
+        platform_status=platform_status,
+        ended_at=now,
+    )
 
 
 @atomic
 def record_refund(answer: PlatformRefund) -> Refund | None:
     """Write how far a refund is, from a verified answer or notice; a repeat changes nothing.
 
-    Returns None when the number, the payment or the amount is not ours.
+    Returns None when the number or the payment is not ours. Another amount is not taken, and listed.
     """
     now = timezone.now()
-    refund = Refund.objects.select_related("payment").filter(out_refund_no=answer.number).first()
-    if refund is None or refund.payment.number != answer.payment_number:
+    refund = Refund.objects.filter(out_refund_no=answer.number).first()
+    if refund is None:
         return None
-    if (answer.amount_fen, answer.currency) != (refund.amount_fen, "CNY"):
+    refund = lock_refund(refund)
+    ours = payment_of(refund).number, refund.out_refund_no
+    if ours != (answer.payment_number, answer.number):
         return None
-    order = Order.objects.lock(refund.order_id)
-    unsettled = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED)
-    if answer.status == "SUCCESS":
-        first_time = unsettled.update(
-            status=RefundStatus.SUCCEEDED,
-            platform_id=answer.platform_id,
-            succeeded_at=now,
-            due_at=None,
-            last_error="",
-        )
-        if first_time:
-            post_refund(refund, now=now)
-            tell_customer(order, MessageKind.REFUNDED, refund=refund)
-            _cancel_if_all_is_back(order, now)
-    elif answer.status == "PROCESSING":
-        unsettled.update(
+    if not _is_our_amount(refund, answer):
+        _note_other_amount(refund, answer)
+    elif answer.status == PlatformRefundStatus.SUCCESS:
+        _record_success(refund, answer, now)
+    elif answer.status == PlatformRefundStatus.PROCESSING:
+        _unsettled(refund).update(
             status=RefundStatus.PROCESSING,
             platform_id=answer.platform_id,
+            platform_status=answer.status,
             due_at=refund.next_try_at(now),
         )
     else:
         # ABNORMAL, CLOSED: the money did not arrive, and our claim on it stays.
-        _note_failure(refund, answer.status, platform_id=answer.platform_id)
+        status = answer.status[:20]
+        note_failure(refund, status, platform_id=answer.platform_id, platform_status=status)
     return refund
 
 
-def _cancel_if_all_is_back(order: Order, now: datetime) -> None:
-    """Nothing is left to ship, and all money has gone back."""
-    if order.status != OrderStatus.PAID:
-        return
-    if order.lines.filter(released_quantity__lt=F("quantity")).exists():
-        return
-    if Refund.objects.filter(order=order, status__in=UNSETTLED).exists():
-        return
-    reason = "已全额退款"
-    give_back_coupon(order)
-    move_order(
-        order,
-        OrderStatus.CANCELLED,
-        actor=Actor.PLATFORM,
-        now=now,
-        note=reason,
-        cancelled_at=now,
-        cancel_reason=reason,
+def _unsettled(refund: Refund) -> QuerySet[Refund]:
+    refunds: QuerySet[Refund] = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED)
+    return refunds
+
+
+def _is_our_amount(refund: Refund, answer: PlatformRefund) -> bool:
+    if (answer.amount_fen, answer.currency) == (refund.amount_fen, "CNY"):
+        return True
+    # Staff have booked the difference: what the platform says is then true.
+    booked = BillDifference.objects.filter(
+        channel=payment_of(refund).channel,
+        is_refund=True,
+        kind=DifferenceKind.AMOUNT,
+        number=answer.number,
+        theirs_fen=answer.amount_fen,
+        resolution=Resolution.AMOUNT_BOOKED,
     )
+    return answer.currency == "CNY" and booked.exists()
 
 
-def _note_failure(refund: Refund, error: str, **columns: str) -> None:
-    Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED).update(
+def _note_other_amount(refund: Refund, answer: PlatformRefund) -> None:
+    theirs = f"{format_yuan(answer.amount_fen)} {answer.currency[:8]}"
+    error = _("The platform says %(theirs)s instead of %(ours)s CNY.")
+    values = {"theirs": theirs, "ours": format_yuan(refund.amount_fen)}
+    note_failure(refund, error % values, platform_id=answer.platform_id)
+    record_refund_amount(refund, theirs_fen=answer.amount_fen, transaction_id=answer.platform_id)
+
+
+def _record_success(refund: Refund, answer: PlatformRefund, now: datetime) -> None:
+    to_shop = refund.is_to_shop
+    first_time = _unsettled(refund).update(
+        status=RefundStatus.TO_PAY_OUT if to_shop else RefundStatus.SUCCEEDED,
+        platform_id=answer.platform_id,
+        platform_status=answer.status,
+        succeeded_at=None if to_shop else now,
+        due_at=None,
+        last_error="",
+    )
+    if not first_time:
+        return
+    drop_proposal(refund)
+    if to_shop:
+        post_refund_to_shop(refund, now=now)
+    else:
+        post_refund(refund, now=now)
+        end_refund(refund, now=now)
+
+
+def end_refund(refund: Refund, *, now: datetime, is_paid: bool = True) -> None:
+    """Tell the customer of a locked refund that they have the money; the order may end with it."""
+    if refund.order is None:
+        return
+    if is_paid:
+        tell_customer(refund.order, MessageKind.REFUNDED, refund=refund)
+    cancel_if_all_is_back(refund.order, now=now)
+
+
+def note_failure(refund: Refund, error: str, **columns: str) -> None:
+    """Show staff why; ask again later, unless the platform has closed it for good."""
+    is_closed = columns.get("platform_status") == PlatformRefundStatus.CLOSED
+    _unsettled(refund).update(
         status=RefundStatus.FAILED,
         last_error=error[:300],
+        due_at=None if is_closed else refund.next_try_at(timezone.now()),
         **columns,
-        due_at=refund.next_try_at(timezone.now()),
     )
+
+
+def read_refund(refund: Refund) -> Refund:
+    fresh: Refund = Refund.objects.select_related("payment").get(pk=refund.pk)
+    return fresh
+
+
+def query_refund(refund: Refund) -> PlatformRefund:
+    payment = payment_of(refund)
+    return provider_of(payment).query_refund(platform_number(refund), payment.number)

@@ -1,22 +1,31 @@
-"""What the platform says of a payment, and what becomes of it: paid, refunded, closed."""
+"""What the platform says of a payment, and what becomes of it: paid, refunded, closed.
+
+The account that the payment's row names is asked, whatever the settings say by now. Where its
+credentials are gone nobody can know, so the payment stays open and shows why.
+"""
 
 import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError
 from django.utils import timezone
 
 from catalog.services.products import count_sales
 from miniback.core import outbox
 from miniback.core.errors import PlatformUnavailable, Throttled
-from miniback.core.providers import payment_provider
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.contract import Trade, TradeState
 from miniback.platforms.errors import NoSuchTrade, PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
-from orders.models import MessageKind, Order, Payment
+from orders.models import DifferenceKind, MessageKind, Notice, Order, Payment
 from orders.services.books import post_payment, post_sale
+from orders.services.channels import provider_of
+from orders.services.discrepancies import (
+    forget_payment_discrepancies,
+    record_payment_discrepancy,
+    record_refund_started,
+    record_unknown_payment,
+)
 from orders.services.life import move_order
 from orders.services.messages import tell_customer
 from orders.services.refunds import refund_payment
@@ -31,7 +40,7 @@ NEVER_ARRIVED = timedelta(minutes=10)
 
 
 class Mismatch(Exception):
-    """What the platform says does not fit our books; a person must look."""
+    """What the platform says does not fit our books; it is listed as a difference."""
 
 
 def check_payment(payment: Payment) -> None:
@@ -41,10 +50,10 @@ def check_payment(payment: Payment) -> None:
     """
     assert_no_transaction()
     try:
-        trade = payment_provider(payment.channel).query(payment.number)
+        trade = provider_of(payment).query(payment.number)
     except NoSuchTrade:
         # It never arrived there, or is still on its way; after its time it can no longer be paid.
-        if timezone.now() > payment.order.pay_before + NEVER_ARRIVED:
+        if payment.order and timezone.now() > payment.order.pay_before + NEVER_ARRIVED:
             close_payment_row(payment)
         return
     record_trade(payment.channel, trade)
@@ -65,47 +74,65 @@ def check_payment_for_customer(payment: Payment) -> Payment:
     return payment
 
 
-def record_trade(channel: str, trade: Trade) -> Payment:
+def record_trade(channel: str, trade: Trade, *, notice: Notice | None = None) -> Payment | None:
     """Write what the platform says of a payment, once; a repeat changes nothing.
 
-    ``trade`` must come from a verified notice or answer. Raises Mismatch when it is not ours or
-    its amount is not.
+    ``trade`` must come from a verified notice or answer. Money that is not ours, or of another amount,
+    is listed as a difference and raises Mismatch; what is neither ours nor money gives None.
     """
     payment = Payment.objects.filter(channel=channel, number=trade.number).first()
-    if payment is None:
-        raise Mismatch(f"no payment has the number {trade.number[:40]}")
-    _check_ours(trade, payment)
-    if trade.is_paid:
-        _record_paid(payment, trade)
+    is_money = _is_money(trade)
+    if payment is None or not _is_of_account(trade, payment):
+        if not is_money:
+            return None
+        record_unknown_payment(trade, channel=channel, notice=notice)
+        raise Mismatch(
+            f"no payment of app {trade.app_id[:40]}, merchant {trade.merchant_id[:40]}"
+            f" has the number {trade.number[:40]}"
+        )
+    if is_money:
+        _check_money(payment, trade, notice)
+        _apply_payment(payment.pk, payment.order_id, trade)
     elif trade.state == TradeState.CLOSED:
         close_payment_row(payment)
     return payment
 
 
-def _check_ours(trade: Trade, payment: Payment) -> None:
-    ours = payment_provider(payment.channel)
-    if (trade.app_id, trade.merchant_id) != (ours.app_id, ours.merchant_id):
-        raise Mismatch(f"app {trade.app_id[:40]}, merchant {trade.merchant_id[:40]} are not ours")
+def _is_money(trade: Trade) -> bool:
+    """Say whether the payer paid, even if the platform has given all of it back since."""
+    return trade.is_paid or (trade.refund_started and bool(trade.transaction_id))
+
+
+def _is_of_account(trade: Trade, payment: Payment) -> bool:
+    """A row from before accounts were kept is of the account that serves it."""
+    ours = payment if payment.merchant_id else provider_of(payment)
+    return (trade.app_id, trade.merchant_id) == (ours.app_id, ours.merchant_id)
+
+
+def _check_money(payment: Payment, trade: Trade, notice: Notice | None) -> None:
     # What the payer paid may be less (the platform's own coupons); the total must be ours.
-    if trade.is_paid and (trade.amount_fen, trade.currency) != (payment.amount_fen, "CNY"):
+    if (trade.amount_fen, trade.currency) != (payment.amount_fen, "CNY"):
+        record_payment_discrepancy(payment, trade, DifferenceKind.AMOUNT, notice=notice)
         raise Mismatch(
             f"{trade.amount_fen} {trade.currency[:8]} instead of {payment.amount_fen} CNY"
         )
-
-
-def _record_paid(payment: Payment, trade: Trade) -> None:
-    try:
-        _apply_payment(payment.pk, payment.order_id, trade)
-    except IntegrityError as error:
-        raise Mismatch(f"transaction {trade.transaction_id} belongs to another payment") from error
+    same = Payment.objects.filter(channel=payment.channel, transaction_id=trade.transaction_id)
+    if same.exclude(pk=payment.pk).exists():
+        record_payment_discrepancy(payment, trade, DifferenceKind.TRANSACTION, notice=notice)
+        raise Mismatch(f"transaction {trade.transaction_id} belongs to another payment")
 
 
 @atomic
-def _apply_payment(payment_id: int, order_id: int, trade: Trade) -> None:
+def _apply_payment(payment_id: int, order_id: int | None, trade: Trade) -> None:
     """The order is paid; or, if it no longer waits for money, the money goes back by itself."""
     now = timezone.now()
-    order = Order.objects.lock(order_id)
+    order = Order.objects.lock(order_id) if order_id else None
     payment = Payment.objects.get(pk=payment_id)
+    # Before anything ships: the platform has given money of it back, or begun to.
+    if trade.refund_started:
+        record_refund_started(payment, trade)
+    if order is None or payment.status == PaymentStatus.PAID:
+        return
     # Its price may have been adjusted since the customer was asked to pay.
     is_due = payment.amount_fen == order.payable_fen
     is_applied = order.status == OrderStatus.PENDING_PAYMENT and is_due
@@ -123,14 +150,19 @@ def _apply_payment(payment_id: int, order_id: int, trade: Trade) -> None:
     if not first_time:
         return
     post_payment(payment, is_applied=is_applied, now=now)
+    forget_payment_discrepancies(payment)
     if is_applied:
-        move_order(order, OrderStatus.PAID, actor=Actor.PLATFORM, now=now, paid_at=now)
-        post_sale(order, now=now)
-        _count_sales(order)
-        tell_customer(order, MessageKind.PAID)
+        _pay_order(order, now)
     else:
         logger.warning("payment %s came too late or twice; it is refunded", payment.number)
         refund_payment(payment, reason="订单已关闭或重复支付，自动退款", now=now)
+
+
+def _pay_order(order: Order, now: datetime) -> None:
+    move_order(order, OrderStatus.PAID, actor=Actor.PLATFORM, now=now, paid_at=now)
+    post_sale(order, now=now)
+    _count_sales(order)
+    tell_customer(order, MessageKind.PAID)
 
 
 def settle_free_order(order: Order, *, now: datetime) -> None:
@@ -163,7 +195,7 @@ def close_payment(payment: Payment) -> None:
     """
     assert_no_transaction()
     try:
-        payment_provider(payment.channel).close(payment.number)
+        provider_of(payment).close(payment.number)
     except NoSuchTrade:
         pass
     except PlatformRefused:

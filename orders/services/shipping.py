@@ -41,7 +41,7 @@ def upload_shipping(payload: dict[str, Any]) -> None:
     shipments = Shipment.objects.filter(order=order).select_related("carrier").order_by("id")
     try:
         providers.wechat().upload_shipping(
-            mch_id=settings.WECHATPAY_MCH_ID,
+            mch_id=payment.merchant_id or settings.WECHATPAY_MCH_ID,
             payment_number=payment.number,
             openid=payment.payer.openid,
             parcels=[_parcel(order, shipment) for shipment in shipments[:MAX_PARCELS]],

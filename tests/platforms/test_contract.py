@@ -367,3 +367,19 @@ def test_a_bill_nobody_can_trust(channel: PayCase, fault: str) -> None:
     with pytest.raises(BillNotReady):
         channel.client.bill(day)
     assert len(channel.client.bill(day)) == 1
+
+
+@pytest.mark.parametrize("reason", ["质量问题" * 20, "😀" * 40, "", "不想要了\n\x00😀", "\ud800"])
+def test_any_reason_of_a_refund_is_taken(channel: PayCase, reason: str) -> None:
+    channel.pay()
+    channel.refund(reason=reason)
+    # Sent again it is the same request.
+    channel.refund(reason=reason)
+    assert channel.settled().status == "SUCCESS"
+
+
+@pytest.mark.parametrize("name", ["🍵", "茶\n壶\x00", "a`,`b", "\ud83c", "茶" * 300, "\u202e茶"])
+def test_any_name_of_a_product_is_taken(channel: PayCase, name: str) -> None:
+    channel.pay(description=name)
+    assert channel.client.query("P2611230001").is_paid
+    assert len(channel.client.bill(yesterday(channel))) == 1

@@ -62,6 +62,11 @@
       one.shipping.shipping_list.map((parcel) => `${parcel.express_company} ${parcel.tracking_no}`).join("，") || one.merchant_trade_no,
       one.order_state === 2 && press("在微信里确认收货", () => post("/phone/wechat/confirm-receipt/", { transaction_id: one.transaction_id }))),
   ];
+  const payments = async () => [
+    (await get("/ledger/")).payments.reverse().slice(0, 12),
+    (one) => item(`¥${yuan(one.amount_fen)} ${one.state}`, `${one.platform} ${one.out_trade_no}`,
+      press("在商户后台退还余款", () => post(`/console/${one.platform}/refunds/`, { out_trade_no: one.out_trade_no }))),
+  ];
   const refunds = async () => [
     (await get("/ledger/")).refunds.reverse().slice(0, 12),
     (one) => item(`¥${yuan(one.amount_fen)} ${one.status}`, `${one.platform} ${one.out_refund_no}`),
@@ -91,6 +96,7 @@
     section("发给商城的通知", notices, true),
     section("收到的订阅消息", messages),
     section("微信里的订单与包裹", parcels),
+    section("收款", payments),
     section("退款", refunds),
     section("故障", waiting),
     el("details", {}, el("summary", {}, "捣乱"), form, stop,

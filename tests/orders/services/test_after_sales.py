@@ -10,7 +10,7 @@ from django.utils import timezone
 from catalog.models import StockMovement
 from miniback.core.errors import InvalidFields
 from miniback.core.models import Upload
-from orders.models import Carrier, LedgerEntry, Order, OrderLine, Refund
+from orders.models import Carrier, LedgerEntry, Order, OrderLine, Payment, Refund
 from orders.services import after_sales, refund_decisions
 from orders.services.fulfillment import RefundOpen, ship_order
 from orders.services.refunds import send_due_refunds
@@ -230,15 +230,40 @@ def test_there_is_an_end_of_refunds(paid: Deal, monkeypatch: Any) -> None:
 
 @pytest.mark.broken_books
 def test_freight_goes_back_with_the_last_piece(paid: Deal, staff: Any) -> None:
+    """With the one that is agreed last, not with the one that is asked for last."""
     Order.objects.update(freight_fen=500, payable_fen=4480)
-    first = ask(paid).json()
-    last = ask(paid).json()
-    assert (first["amount_fen"], first["freight_fen"]) == (1990, 0)
-    assert (last["amount_fen"], last["freight_fen"]) == (2490, 500)
-    less = refund_decisions.approve_refund(
-        Refund.objects.get(number=last["number"]), user=staff, amount_fen=1990
-    )
-    assert (less.amount_fen, less.freight_fen) == (1990, 0)
+    Payment.objects.update(amount_fen=4480)
+    first, last = asked(paid), asked(paid)
+    assert [(r.amount_fen, r.freight_fen) for r in (first, last)] == [(1990, 0), (1990, 0)]
+    last = refund_decisions.approve_refund(last, user=staff)
+    assert (last.amount_fen, last.freight_fen) == (1990, 0)
+    first = refund_decisions.approve_refund(first, user=staff)
+    assert (first.amount_fen, first.freight_fen) == (2490, 500)
+
+
+@pytest.mark.broken_books
+@pytest.mark.parametrize("end", ["withdraw", "reject"])
+def test_freight_stays_when_another_request_is_given_up(paid: Deal, staff: Any, end: str) -> None:
+    """What was merely asked for may be kept: then a parcel goes out, and its freight was due."""
+    Order.objects.update(freight_fen=500, payable_fen=4480)
+    Payment.objects.update(amount_fen=4480)
+    kept, back = asked(paid), asked(paid)
+    back = refund_decisions.approve_refund(back, user=staff)
+    if end == "withdraw":
+        after_sales.withdraw_refund(kept)
+    else:
+        refund_decisions.reject_refund(kept, user=staff, decision="x")
+    assert (back.amount_fen, back.freight_fen) == (1990, 0)
+    # The one that is left is the last one now.
+    assert ask(paid).json()["amount_fen"] == 2490
+
+
+@pytest.mark.broken_books
+def test_freight_is_not_added_to_an_amount_set_by_hand(paid: Deal, staff: Any) -> None:
+    Order.objects.update(freight_fen=500, payable_fen=4480)
+    Payment.objects.update(amount_fen=4480)
+    less = refund_decisions.approve_refund(asked(paid, 2), user=staff, amount_fen=3980)
+    assert (less.amount_fen, less.freight_fen) == (3980, 0)
 
 
 def test_shipping_waits_for_the_decision(paid: Deal, staff: Any) -> None:
@@ -270,7 +295,8 @@ def test_a_refund_that_fails_keeps_its_claim_and_number(paid: Deal, staff: Any) 
     assert (refund.status, paid.order.status) == (RefundStatus.FAILED, S.PAID)
     assert ask(paid).json()["code"] == "over_refund"
     settle_refunds(paid)
-    assert [row["out_refund_no"] for row in paid.sandbox.ledger()["refunds"]] == [refund.number]
+    sent = [row["out_refund_no"] for row in paid.sandbox.ledger()["refunds"]]
+    assert sent == [f"{paid.payment.number}R1"]
     balanced(paid, 0)
 
 

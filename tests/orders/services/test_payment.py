@@ -179,6 +179,7 @@ def test_a_spoiled_notice_is_refused_and_its_repeat_taken(deal: Deal, fault: str
     assert Notice.objects.count() == 1
 
 
+@pytest.mark.broken_books
 @pytest.mark.parametrize(
     ("fault", "options"),
     [
