@@ -27,6 +27,8 @@ class DeskAction(NamedTuple):
     form: type[forms.Form] | type[forms.ModelForm]
     service: Callable[..., Any]
     statuses: Collection[str]
+    # Instead of the page's own.
+    permission: str = ""
 
 
 class DeskMixin:
@@ -70,16 +72,23 @@ class DeskMixin:
 
     def buttons(self: Any, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
         """What may be done with it now, by this member."""
-        if not self.has_desk_permission(request):
-            return []
         return [
             {
                 "action": action,
                 "url": reverse(f"admin:{self.desk_url_name(action)}", args=[row.pk]),
             }
             for action in self.desk
-            if self.desk_state(row) in action.statuses
+            if self.desk_state(row) in action.statuses and self.may_act(request, action)
         ]
+
+    def may_act(self, request: HttpRequest, action: DeskAction) -> bool:
+        if action.permission:
+            return bool(request.user.has_perm(action.permission))
+        return self.has_desk_permission(request)
+
+    def done_text(self, outcome: Any) -> str:
+        """What is said of what a service returned."""
+        return str(_("Done."))
 
     def back_to(self: Any, request: HttpRequest, row: Any) -> str:
         """Where one is after an action."""
@@ -88,7 +97,7 @@ class DeskMixin:
 
     def act(self: Any, action: DeskAction, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask what an action needs, then do it through its service; a refusal says why."""
-        if not self.has_desk_permission(request):
+        if not self.may_act(request, action):
             raise PermissionDenied
         row = get_object_or_404(self.model, pk=pk)
         back = self.back_to(request, row)
@@ -100,14 +109,14 @@ class DeskMixin:
             try:
                 # A row of its own: a model form has already written on the other.
                 untouched = self.model._default_manager.get(pk=pk)
-                action.service(untouched, user=request.user, **form.cleaned_data)
+                outcome = action.service(untouched, user=request.user, **form.cleaned_data)
             except DomainError as error:
                 self.message_user(request, error.reason, messages.ERROR)
             else:
                 given = (form.cleaned_data.get(name) for name in TOLD)
                 told = ": ".join([str(action.title), *filter(None, given)])
                 self.log_change(request, row, told)
-                self.message_user(request, _("Done."), messages.SUCCESS)
+                self.message_user(request, self.done_text(outcome), messages.SUCCESS)
             return HttpResponseRedirect(back)
         context = {
             **self.admin_site.each_context(request),

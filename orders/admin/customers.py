@@ -14,7 +14,7 @@ from accounts.models import Customer
 from catalog.models import Review
 from miniback.core.money import format_yuan
 from orders.models import ClaimedCoupon, Order, Refund
-from orders.status import OrderStatus
+from orders.status import OWED, OrderStatus, RefundKind, RefundStatus
 
 NEWEST = 10
 PAID = [
@@ -55,9 +55,14 @@ def sections(request: HttpRequest, customer: Customer) -> Iterator[Section]:
 
 
 def _spend(customer: Customer) -> Section:
+    """What was paid, less what went back or is owed."""
     paid = Order.objects.filter(user=customer.pk, status__in=PAID)
     found = paid.aggregate(count=Count("pk"), fen=Sum("payable_fen"), last=Max("paid_at"))
-    cells = [str(found["count"]), _yuan(found["fen"] or 0), _day(found["last"])]
+    back = Refund.objects.filter(order__in=paid, status__in=[*OWED, RefundStatus.SUCCEEDED])
+    # Of a late or second payment nothing was spent.
+    back = back.exclude(kind=RefundKind.AUTO)
+    spent = (found["fen"] or 0) - (back.aggregate(fen=Sum("amount_fen"))["fen"] or 0)
+    cells = [str(found["count"]), _yuan(spent), _day(found["last"])]
     return Section(_("spend"), [_("orders paid"), _("in all"), _("last paid")], [("", cells)])
 
 

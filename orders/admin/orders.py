@@ -10,17 +10,21 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models import mask_phone
 from miniback.core.desk import DeskAction, DeskMixin
 from miniback.core.fields import YuanFormField
 from miniback.core.shop_admin import FactsOnly, ShopAdmin, Tabbed, yuan
 from orders.admin.order_page import order_page
+from orders.admin.refund_forms import RefundOrderForm
 from orders.admin.sheets import ManyOrdersMixin
 from orders.models import Carrier, CartLine, Order, Shipment
 from orders.services import desk
 from orders.services.finding import find_orders
 from orders.services.fulfillment import ship_order
+from orders.services.refund_approvals import CHANGE_REFUND
+from orders.services.refund_decisions import PAID, refund_order
 from orders.status import OrderStatus
 
 
@@ -101,6 +105,14 @@ DESK = (
         "address", _("Change address"), ChangeAddressForm, desk.change_address, BEFORE_SHIPMENT
     ),
     DeskAction("note", _("Write note"), NoteForm, desk.write_note, OrderStatus.values),
+    DeskAction(
+        "refund",
+        pgettext_lazy("action", "Refund"),
+        RefundOrderForm,
+        refund_order,
+        {*PAID},
+        CHANGE_REFUND,
+    ),
     DeskAction("cancel", _("Cancel order"), CancelForm, desk.call_off, UNPAID | TO_SHIP),
 )
 

@@ -1,6 +1,6 @@
 """The refunds desk: yes and no side by side, of one refund or of all that wait."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from django import forms
@@ -15,60 +15,35 @@ from django.utils.translation import ngettext
 
 from miniback.core.desk import DeskAction, DeskMixin
 from miniback.core.errors import DomainError
-from miniback.core.fields import YuanFormField
 from miniback.core.models import Upload
 from miniback.core.money import format_yuan
 from miniback.core.pictures import picture_url
 from miniback.core.shop_admin import BegunByStaff, FactsOnly, ShopAdmin, Tabbed, yuan
-from orders.models import Refund, RefundLine
-from orders.services import refund_decisions, refund_redirects
+from miniback.platforms.contract import PlatformRefundStatus
+from orders.admin.refund_forms import (
+    ApproveForm,
+    ApproveManyForm,
+    PayOutForm,
+    ReapplyForm,
+    ReceiveForm,
+    RedirectForm,
+    RejectForm,
+    WriteOffForm,
+)
+from orders.models import Refund, RefundApproval, RefundAttempt, RefundLine
+from orders.services import refund_decisions, refund_redirects, refund_steps
+from orders.services.refund_approvals import open_approval
 from orders.status import RefundStatus
 
+NEEDS_ANOTHER = _("A second member of staff must confirm it.")
 # Cards on one page; more wait behind them.
 SHOWN = 20
 
 
-class ApproveForm(forms.Form):
-    amount_fen = YuanFormField(label=_("amount to refund"), required=False)
-    decision = forms.CharField(label=_("answer to the customer"), max_length=200, required=False)
-
-
-class RejectForm(forms.Form):
-    decision = forms.CharField(label=_("reason, shown to the customer"), max_length=200)
-
-
-class ReceiveForm(forms.Form):
-    is_restocked = forms.BooleanField(
-        label=_("put back on the shelf"), required=False, help_text=_("No: written off.")
-    )
-
-
-class RedirectForm(forms.Form):
-    """An empty card number sends the money to the shop's own account."""
-
-    bank_type = forms.RegexField(
-        label=_("bank"), regex=r"^[A-Z]{2,16}_(DEBIT|CREDIT)$", required=False,
-        help_text=_("WeChat Pay's code of the customer's bank, such as ICBC_DEBIT"),
-    )  # fmt: skip
-    account = forms.RegexField(
-        label=_("card number"), regex=r"^[0-9]{12,22}$", required=False,
-        help_text=_("Empty: the money goes to the shop's account, and you pay the customer yourself."),
-    )  # fmt: skip
-    holder = forms.CharField(label=_("card holder"), max_length=50, required=False)
-
-    def clean(self) -> dict[str, Any]:
-        given: dict[str, Any] = super().clean() or {}
-        filled = [bool(given.get(name)) for name in ("bank_type", "account", "holder")]
-        if any(filled) and not all(filled):
-            raise forms.ValidationError(_("A card needs bank, number and holder."))
-        return given
-
-
-class ApproveManyForm(forms.Form):
-    decision = forms.CharField(label=_("answer to the customers"), max_length=200, required=False)
-
-
 ASKED, RETURNING = {RefundStatus.REQUESTED}, {RefundStatus.RETURNING}
+# Failed, and WeChat Pay would send it another way.
+ABNORMAL = "abnormal"
+FAILED, TO_PAY_OUT = {RefundStatus.FAILED}, {RefundStatus.TO_PAY_OUT}
 
 
 class RefundLineInline(FactsOnly, admin.TabularInline):
@@ -83,6 +58,33 @@ class RefundLineInline(FactsOnly, admin.TabularInline):
         return super().get_queryset(request).select_related("line")
 
 
+class OfRefund(FactsOnly):
+    """Seen by whoever sees the refund."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("orders.view_refund"))
+
+
+class RefundApprovalInline(OfRefund, admin.TabularInline):
+    model = RefundApproval
+    fields: ClassVar[Any] = [
+        "step", "note", "card_tail", "proposed_by", "proposed_at", "confirmed_by", "confirmed_at",
+        "dropped_at",
+    ]  # fmt: skip
+    readonly_fields = fields
+    extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("proposed_by", "confirmed_by")
+
+
+class RefundAttemptInline(OfRefund, admin.TabularInline):
+    model = RefundAttempt
+    fields: ClassVar[Any] = ["out_refund_no", "platform_id", "platform_status", "ended_at"]
+    readonly_fields = fields
+    extra = 0
+
+
 @admin.register(Refund)
 class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     desk_permission = "orders.change_refund"
@@ -94,19 +96,34 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
         DeskAction(
             "reject", _("Reject"), RejectForm, refund_decisions.reject_refund, ASKED | RETURNING
         ),
+        DeskAction("reapply", _("Apply again"), ReapplyForm, refund_steps.reapply_refund, FAILED),
         DeskAction(
             "redirect",
             _("Send another way"),
             RedirectForm,
             refund_redirects.redirect_refund,
-            {RefundStatus.FAILED},
+            {ABNORMAL},
+        ),
+        DeskAction(
+            "pay-out",
+            _("Pay out by the shop"),
+            PayOutForm,
+            refund_steps.pay_out_refund,
+            FAILED | TO_PAY_OUT | {ABNORMAL},
+        ),
+        DeskAction(
+            "write-off",
+            _("Write off"),
+            WriteOffForm,
+            refund_steps.write_off_refund,
+            FAILED | TO_PAY_OUT | {ABNORMAL},
         ),
     )
     change_form_template = "admin/desk/refund.html"
     change_list_template = "admin/desk/refund_list.html"
     when_empty = _("What customers ask back waits here for your answer.")
-    inlines = [RefundLineInline]
-    actions = ["approve_selected"]
+    inlines = [RefundLineInline, RefundApprovalInline, RefundAttemptInline]
+    actions = ["approve_selected", "reapply_selected"]
     list_display = ["number", "payment", "kind", "amount", "status", "last_error", "created_at"]
     list_filter = ["kind", "is_shipped"]
     list_select_related = ["payment"]
@@ -118,8 +135,47 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     search_help_text = _("refund, payment or order number")
     ordering = ["-id"]
     fieldsets = (
-        (None, {"fields": ["number", "status", "kind", "is_shipped", "reason", "pictures"]}),
-        (_("money"), {"fields": ["amount", "freight", "payment", "platform_id", "succeeded_at"]}),
+        (
+            None,
+            {
+                "fields": [
+                    "number",
+                    "status",
+                    "kind",
+                    "is_shipped",
+                    "reason",
+                    "opened_by",
+                    "pictures",
+                ]
+            },
+        ),
+        (
+            _("money"),
+            {
+                "fields": [
+                    "amount",
+                    "freight",
+                    "order",
+                    "payment",
+                    "method",
+                    "is_to_shop",
+                    "payout_reference",
+                    "succeeded_at",
+                ]
+            },
+        ),
+        (
+            _("at the platform"),
+            {
+                "fields": [
+                    "out_refund_no",
+                    "platform_id",
+                    "platform_status",
+                    "platform_reason",
+                    "sent_at",
+                ]
+            },
+        ),
         (
             _("staff's answer"),
             {
@@ -138,6 +194,17 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     readonly_fields = ["amount", "freight", "pictures"]
     freight = yuan("freight_fen", _("freight"))
     amount = yuan("amount_fen", _("amount"))
+
+    def desk_state(self, row: Refund) -> str:
+        is_abnormal = row.platform_status == PlatformRefundStatus.ABNORMAL
+        return ABNORMAL if row.status in FAILED and is_abnormal else str(row.status)
+
+    def done_text(self, outcome: Refund) -> str:
+        """Two members of staff may be needed: then it is not done yet."""
+        waits = outcome.status in ASKED and outcome.first_approved_by_id
+        if waits or open_approval(outcome):
+            return str(NEEDS_ANOTHER)
+        return super().done_text(outcome)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.side_by_side)
@@ -187,21 +254,43 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
 
     @admin.action(description=_("Approve as asked for"), permissions=["desk"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Refund]) -> Any:
-        """Each by itself: one that cannot be approved says why, and keeps no other from it."""
-        form = ApproveManyForm(request.POST if "sure" in request.POST else None)
+        title = _("Approve as asked for")
+        return self._each(
+            request, queryset, ApproveManyForm, title, refund_decisions.approve_refund
+        )
+
+    @admin.action(description=_("Apply again"), permissions=["desk"])
+    def reapply_selected(self, request: HttpRequest, queryset: QuerySet[Refund]) -> Any:
+        return self._each(
+            request, queryset, ReapplyForm, _("Apply again"), refund_steps.reapply_refund
+        )
+
+    def _each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Refund],
+        form_class: type[forms.Form],
+        title: Any,
+        service: Callable[..., Refund],
+    ) -> Any:
+        """Each by itself: one that is refused says why, and keeps no other from it."""
+        form = form_class(request.POST if "sure" in request.POST else None)
         if not form.is_valid():
-            return self.ask_many(request, queryset, form, _("Approve as asked for"))
+            return self.ask_many(request, queryset, form, title)
         count = 0
         for refund in queryset.order_by("pk"):
             try:
-                refund_decisions.approve_refund(refund, user=request.user, **form.cleaned_data)
+                outcome = service(refund, user=request.user, **form.cleaned_data)
             except DomainError as error:
                 self.message_user(request, f"{refund}: {error.reason}", messages.ERROR)
+                continue
+            self.log_change(request, refund, str(title))
+            if outcome.status in ASKED:
+                self.message_user(request, f"{refund}: {NEEDS_ANOTHER}", messages.WARNING)
             else:
                 count += 1
-                self.log_change(request, refund, str(_("Approve as asked for")))
-        text = ngettext("%d refund approved.", "%d refunds approved.", count)
-        self.message_user(request, text % count, messages.SUCCESS)
+        text = ngettext("%(title)s: %(count)d refund.", "%(title)s: %(count)d refunds.", count)
+        self.message_user(request, text % {"title": title, "count": count}, messages.SUCCESS)
         return None
 
     @admin.display(description=_("pictures"))

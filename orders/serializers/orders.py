@@ -214,8 +214,7 @@ class OrderSerializer(OrderCardSerializer):
         ]
 
     def get_refunds(self, order: Order) -> list[dict[str, Any]]:
-        refunds = [refund for payment in order.payments.all() for refund in payment.refunds.all()]
-        return as_json_list(RefundSerializer, refunds)
+        return as_json_list(RefundSerializer, order.refunds.all())
 
 
 class CancelInput(serializers.Serializer):

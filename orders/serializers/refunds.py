@@ -1,5 +1,7 @@
 """Refunds in JSON."""
 
+from typing import Any, ClassVar
+
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
@@ -8,7 +10,11 @@ from miniback.core.serializers import IdField, QuantityField
 from orders.models import Refund, RefundLine
 from orders.status import RefundKind
 
-CUSTOMER_REFUND_KINDS = [choice for choice in RefundKind.choices if choice[0] != RefundKind.AUTO]
+CUSTOMER_REFUND_KINDS = [
+    choice
+    for choice in RefundKind.choices
+    if choice[0] in {RefundKind.REFUND_ONLY, RefundKind.RETURN}
+]
 
 
 class RefundLineInput(serializers.Serializer):
@@ -41,9 +47,22 @@ class ReturnParcelInput(serializers.Serializer):
 
 
 class RefundSerializer(serializers.ModelSerializer):
+    """Until `succeeded`, money is on its way, also while it is `failed` or `to_pay_out`.
+
+    `to_pay_out`: the platform could not pay it back, the shop will. `written_off`: it will not be
+    paid. With `kind` `external` the shop has given it back elsewhere; with `amount_fen` 0 only goods
+    come back.
+    """
+
     class Meta:
         model = Refund
-        fields = ["number", "kind", "amount_fen", "status", "reason", "created_at", "succeeded_at"]
+        fields = [
+            "number", "kind", "amount_fen", "status", "method", "reason", "created_at",
+            "succeeded_at",
+        ]  # fmt: skip
+        extra_kwargs: ClassVar[Any] = {
+            "method": {"help_text": "Who pays it back: the `platform`, or the `shop` by itself."}
+        }
 
 
 class RefundLineSerializer(serializers.ModelSerializer):

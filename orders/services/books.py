@@ -119,8 +119,8 @@ def _discount_of(line: OrderLine, paid_fen: int, pieces: int) -> int:
 def _owed_before(refund: Refund, line_ids: list[int]) -> dict[int, tuple[int, int]]:
     """What earlier refunds that were agreed to owe of lines: line id -> fen, pieces."""
     earlier = RefundLine.objects.filter(line__in=line_ids, refund__status__in=AGREED)
-    sums = earlier.exclude(refund=refund).values("line_id").order_by("line_id")
-    sums = sums.annotate(fen=Sum("amount_fen"), pieces=Sum("quantity"))
+    by_line = earlier.exclude(refund=refund).values("line_id").order_by("line_id")
+    sums = by_line.annotate(fen=Sum("amount_fen"), pieces=Sum("quantity"))
     return {row["line_id"]: (int(row["fen"]), int(row["pieces"])) for row in sums}
 
 

@@ -186,7 +186,7 @@ def _write(
         settle_free_order(order, now=now)
     elif made[0].pk:
         # Everything there is to show of it.
-        remember(order, lines=made, events=[event], shipments=[], payments=[])
+        remember(order, lines=made, events=[event], shipments=[], refunds=[])
 
 
 def _refuse_what_is_not_sold(user: Any, lines: Sequence[PricedLine]) -> None:

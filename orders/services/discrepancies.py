@@ -337,7 +337,9 @@ def record_refund_started(payment: Payment, trade: Trade) -> None:
 def sent_refunds(payment: Payment) -> QuerySet[Refund]:
     """Refunds of a payment of which the platform may have heard from us, or that are booked."""
     refunds = Refund.objects.filter(payment=payment, out_refund_no__isnull=False)
-    asked = Q(sent_at__isnull=False) | Q(kind=RefundKind.EXTERNAL) | Q(status=RefundStatus.SUCCEEDED)
+    asked = (
+        Q(sent_at__isnull=False) | Q(kind=RefundKind.EXTERNAL) | Q(status=RefundStatus.SUCCEEDED)
+    )
     unsent = Q(platform_status=KNOWN_BEFORE)
     return refunds.filter(asked).exclude(unsent).exclude(status__in=NOT_CLAIMING)
 

@@ -232,7 +232,7 @@ class OrderViewSet(AfterSalesActions, GenericViewSet):
 
 def _answer(order: Order, code: int = status.HTTP_200_OK) -> Response:
     """Everything that an order's page shows."""
-    if not knows(order, "lines", "events", "shipments", "payments"):
+    if not knows(order, "lines", "events", "shipments", "refunds"):
         _read_details(order)
     return Response(as_json(OrderSerializer, order), status=code)
 
@@ -246,7 +246,7 @@ def _read_details(order: Order) -> None:
         _lines(),
         Prefetch("events", events),
         Prefetch("shipments", shipments),
-        "payments__refunds",
+        "refunds",
     )
 
 

@@ -85,7 +85,8 @@ def expected(role: str, desk: Any, what: str, row: Any) -> bool:
         case "change-password" | "password" | "move":
             return may(role, label, "c")
         case _:
-            app, codename = desk.desk_permission.split(".")
+            actions = [one.permission for one in desk.desk if one.url == what]
+            app, codename = (next(filter(None, actions), desk.desk_permission)).split(".")
             return may(role, f"{app}.{codename.removeprefix('change_')}", "c")
 
 

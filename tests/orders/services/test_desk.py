@@ -160,10 +160,10 @@ def test_buttons_follow_the_status(client: Any, staff: Staff, order: Order) -> N
         shown[status] = [button["action"].url for button in page.context["buttons"]]
     assert shown == {
         S.PENDING_PAYMENT: ["adjust-price", "address", "note", "cancel"],
-        S.PAID: ["ship", "address", "note", "cancel"],
-        S.PARTLY_SHIPPED: ["ship", "note", "cancel"],
-        S.SHIPPED: ["note"],
-        S.COMPLETED: ["note"],
+        S.PAID: ["ship", "address", "note", "refund", "cancel"],
+        S.PARTLY_SHIPPED: ["ship", "note", "refund", "cancel"],
+        S.SHIPPED: ["note", "refund"],
+        S.COMPLETED: ["note", "refund"],
         S.CANCELLED: ["note"],
     }
 
