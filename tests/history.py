@@ -26,6 +26,7 @@ from catalog.services.reviews import follow_up_review, reply_to_review
 from miniback.core.idempotency import run_once
 from miniback.core.leases import Job, run_due
 from miniback.core.models import TaskKind
+from miniback.core.providers import payment_provider
 from miniback.core.tasks import begin_task, prepare_task
 from miniback.core.uploads import store_upload
 from miniback.jobs import deliver_outbox, run_due_tasks
@@ -39,7 +40,15 @@ from orders.services.daily import compute_day
 from orders.services.fulfillment import confirm_receipt, hide_order, ship_order
 from orders.services.notices import receive_notice
 from orders.services.payment import start_payment
-from orders.services.refund_decisions import approve_refund, receive_return, reject_refund
+from orders.services.reconciliation import bills_of, reconcile
+from orders.services.refund_decisions import (
+    approve_refund,
+    receive_return,
+    refund_order,
+    reject_refund,
+)
+from orders.services.refund_redirects import redirect_refund
+from orders.services.refund_steps import pay_out_refund, reapply_refund, write_off_refund
 from orders.services.refunds import send_due_refunds
 from orders.services.reviews import review_order
 from orders.services.settlement import check_payment, record_trade
@@ -99,7 +108,9 @@ class Shop:
         first = number % len(self.skus)
         chosen = [self.skus[first], self.skus[(first + 1) % len(self.skus)]]
         goods = sum(sku.price_fen * pieces for sku in chosen)
-        off = min(OFF_FEN, goods) if coupon else 0
+        off = 0
+        if coupon:
+            off = FREIGHT_FEN if coupon.coupon.kind == "freight" else OFF_FEN
         options: dict[str, Any] = {
             "quantities": {sku.pk: pieces for sku in chosen},
             "address_id": self.addresses[user.pk],
@@ -125,9 +136,12 @@ class Shop:
         return order
 
     def collect(self, payment: Payment, params: dict[str, str]) -> None:
-        openid = payment.order.user.identities.get().openid
-        assert self.sandbox.pay(params, openid=openid).ok
+        self.hand_over(payment, params)
         check_payment(payment)
+
+    def hand_over(self, payment: Payment, params: dict[str, str]) -> None:
+        assert payment.payer
+        assert self.sandbox.pay(params, openid=payment.payer.openid).ok
 
     def record(self, order: Order) -> None:
         """As if the platform had told of it, without asking it."""
@@ -180,7 +194,7 @@ class Shop:
             Refund.objects.filter(pk=refund.pk, due_at__isnull=False).update(due_at=timezone.now())
             send_due_refunds()
             refund.refresh_from_db()
-            return refund.due_at is None or refund.status == "failed"
+            return refund.due_at is None or bool(refund.platform_status == "ABNORMAL")
 
         until(is_settled)
 
@@ -282,17 +296,70 @@ def withdrawn(shop: Shop) -> None:
 
 
 def abnormal(shop: Shop) -> None:
-    shop.sandbox.fault("wechatpay.refund", "abnormal")
-    order = shop.pay(shop.place())
-    refund = approve_refund(shop.want_back(order), user=shop.clerk)
+    fail(shop)
+
+
+def paid_out(shop: Shop) -> None:
+    refund = fail(shop)
+    pay_out_refund(refund, user=shop.clerk, reference="ICBC 0099")
+    pay_out_refund(refund, user=shop.second, reference="ICBC 0099")
+
+
+def written_off(shop: Shop) -> None:
+    refund = fail(shop)
+    write_off_refund(refund, user=shop.clerk, note="顾客放弃")
+    write_off_refund(refund, user=shop.second, note="顾客放弃")
+
+
+def sent_to_the_shop(shop: Shop) -> None:
+    """Of one the customer has it by now; another one waits, with a proposal."""
+    for is_paid in (True, False):
+        refund = redirect_refund(fail(shop), user=shop.clerk)
+        shop.settle(refund)
+        pay_out_refund(refund, user=shop.clerk, reference="ICBC 0100")
+        if is_paid:
+            pay_out_refund(refund, user=shop.second, reference="ICBC 0100")
+
+
+def applied_for_again(shop: Shop) -> None:
+    shop.sandbox.fault("wechatpay.refund", "closed")
+    refund = approve_refund(shop.want_back(shop.pay(shop.place())), user=shop.clerk)
     shop.settle(refund)
+    shop.settle(reapply_refund(refund, user=shop.clerk))
+
+
+def fail(shop: Shop) -> Refund:
+    shop.sandbox.fault("wechatpay.refund", "abnormal")
+    refund = approve_refund(shop.want_back(shop.pay(shop.place())), user=shop.clerk)
+    shop.settle(refund)
+    return refund
+
+
+def freight_back(shop: Shop) -> None:
+    order = shop.complete(shop.place())
+    refund = refund_order(
+        order, quantities={}, freight_fen=FREIGHT_FEN, kind=RefundKind.REFUND_ONLY,
+        reason="晚到", user=shop.clerk,
+    )  # fmt: skip
+    shop.settle(refund)
+
+
+def free(shop: Shop) -> None:
+    """It costs nothing: one of its lines goes back, the rest is cancelled."""
+    coupon = make_claim(shop.users[1], off=OFF_FEN, kind="freight", amount_fen=0)
+    order = shop.place(coupon=coupon)
+    desk.adjust_price(order, discount_fen=int(order.goods_fen), reason="赠品", user=shop.clerk)
+    order.refresh_from_db()
+    refund = shop.want_back(order, pieces=2)
+    approve_refund(refund, user=shop.clerk)
 
 
 def noticed(shop: Shop) -> None:
     """Paid, and told by a notice; a second one is about nothing, a third about nobody's money."""
     order = shop.place()
-    payment, _params = shop.ask(order)
-    number = f"42{next(shop.serial):026d}"
+    payment, params = shop.ask(order)
+    shop.hand_over(payment, params)
+    number = payment_provider("wechat").query(payment.number).transaction_id
     shop.notify(transaction(shop.sandbox, payment, transaction_id=number))
     shop.notify(transaction(shop.sandbox, payment, trade_state="NOTPAY"))
 
@@ -304,7 +371,8 @@ ORDINARY: tuple[Callable[[Shop], None], ...] = (
 )  # fmt: skip
 # These need the platform's answer.
 WITH_PLATFORM: tuple[Callable[[Shop], None], ...] = (
-    paid_too_late, called_off, partly_back, returned, abnormal, noticed,
+    paid_too_late, called_off, partly_back, returned, abnormal, noticed, paid_out, written_off,
+    sent_to_the_shop, applied_for_again, freight_back, free,
 )  # fmt: skip
 # Left as they are: a job would go on with them.
 WAITING: tuple[Callable[[Shop], None], ...] = (unpaid, owed)
@@ -325,6 +393,7 @@ def live(sandbox: SandboxProcess) -> Shop:
     work(shop)
     for fate in WAITING * 2:
         fate(shop)
+    compare_bill(shop)
     return shop
 
 
@@ -333,7 +402,9 @@ def work(shop: Shop) -> None:
     for day in (timezone.localdate() - timedelta(days=n) for n in (2, 1, 0)):
         compute_day(day)
     for number in range(2):
-        task = prepare_task(TaskKind.EXPORT_ORDERS, user=shop.clerk, params={"format": "csv"})
+        task = prepare_task(
+            TaskKind.EXPORT_ORDERS, user=shop.clerk, params={"columns": ["number"], "format": "csv"}
+        )
         begin_task(task)
         if not number:
             run_due_tasks()
@@ -345,3 +416,11 @@ def work(shop: Shop) -> None:
         change_profile(user, nickname=f"顾客{number}", avatar=shop.upload(user, "avatar"))
         save_address(user, **{**ADDRESS, "is_default": False})
     run_due([Job("deliver_outbox", deliver_outbox, every_seconds=2), Job("idle", list, 60)])
+
+
+def compare_bill(shop: Shop) -> None:
+    """Of today, once its day is over at the platform."""
+    today = timezone.localdate()
+    shop.sandbox.advance(24 * 3600)
+    for bill in bills_of("wechat", today):
+        reconcile(bill)

@@ -28,6 +28,7 @@ RULES = (
                        FROM orders_ledgertransaction t
                        JOIN orders_ledgerentry e ON e.transaction_id = t.id
                        WHERE e.account IN ('goods', 'freight', 'coupons')
+                         OR (e.account = 'corrections' AND t.event_key LIKE 'external-refund:%%')
                        GROUP BY t.posted_on) i ON i.posted_on = d.day
             WHERE {_OVER} AND (d.sale_fen <> -COALESCE(i.sold, 0)
                OR d.back_fen <> COALESCE(i.income, 0) - COALESCE(i.sold, 0))""",  # noqa: S608

@@ -216,6 +216,22 @@ RULES = (
                      ELSE 0 END))""",
     ),
     Rule(
+        "refund-void-posted",
+        "A refund that was taken back in the ledger had been booked, entry by entry.",
+        _LOOK,
+        """SELECT v.event_key FROM orders_ledgertransaction v
+           LEFT JOIN orders_ledgertransaction t
+             ON t.event_key LIKE 'refund:%%' AND SUBSTR(t.event_key, 8) = SUBSTR(v.event_key, 13)
+           LEFT JOIN (SELECT i.transaction_id, i.account, SUM(i.amount_fen) AS fen
+                      FROM orders_ledgerentry i JOIN orders_ledgertransaction j ON j.id = i.transaction_id
+                      WHERE j.event_key LIKE 'refund-void:%%'
+                      GROUP BY i.transaction_id, i.account) x ON x.transaction_id = v.id
+           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id AND e.account = x.account
+           WHERE v.event_key LIKE 'refund-void:%%'
+             AND (t.id IS NULL OR DIFFER(v.order_id, t.order_id) OR v.posted_at < t.posted_at
+                  OR DIFFER(e.amount_fen, -x.fen))""",
+    ),
+    Rule(
         "payout-posted",
         "What the shop paid out by itself has left its own account.",
         "Compare the statement of the shop's bank.",

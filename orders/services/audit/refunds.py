@@ -93,7 +93,10 @@ RULES = (
         "each number that the platform closed.",
         "The platform's page lists the numbers that it knows; write back the one of this refund.",
         f"""SELECT r.number FROM orders_refund r LEFT JOIN orders_payment p ON p.id = r.payment_id
-            WHERE (r.out_refund_no IS NULL AND r.status IN {_AGREED} AND r.amount_fen > 0)
+            WHERE (r.out_refund_no IS NULL AND r.amount_fen > 0
+                   AND (r.status IN ('approved', 'processing', 'to_pay_out')
+                        OR (r.status = 'failed' AND r.platform_status <> 'KNOWN_BEFORE')
+                        OR (r.status = 'succeeded' AND r.method = 'platform')))
                OR (r.out_refund_no IS NOT NULL AND r.status NOT IN {_AGREED})
                OR (r.kind <> 'external' AND r.out_refund_no <> r.number
                    AND r.out_refund_no NOT LIKE CONCAT(p.number, 'R%%'))
@@ -133,6 +136,10 @@ RULES = (
            WHERE (status = 'succeeded' AND succeeded_at IS NULL)
               OR (status <> 'succeeded' AND succeeded_at IS NOT NULL)
               OR succeeded_at < created_at OR succeeded_at > %(ahead_10_minutes)s
+              OR sent_at < created_at OR sent_at > %(ahead_10_minutes)s
+              OR (sent_at IS NULL AND kind <> 'external' AND amount_fen > 0
+                  AND (status = 'processing' OR (status = 'succeeded' AND method = 'platform')))
+              OR (sent_at IS NOT NULL AND status IN ('requested', 'returning', 'rejected', 'withdrawn'))
               OR method NOT IN ('platform', 'shop')
               OR (method = 'shop' AND status <> 'succeeded')
               OR (method = 'shop' AND payout_reference = '')

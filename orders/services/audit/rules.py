@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 
 # Rows shown of a rule that fails; one is enough to know.
 SHOWN: Final = 20
@@ -18,7 +19,7 @@ FETCHED: Final = 2000
 class Rule:
     """A query that must find nothing.
 
-    ``sql`` may use the macros below and moments such as %(ago_10_minutes)s or %(ahead_2_hours)s. Where
+    ``sql`` may use the macros below and moments such as %(ago_10_minutes)s, %(ahead_2_hours)s or %(day_9_ago)s. Where
     SQL cannot decide, ``is_wrong`` says of each row that it finds whether it offends.
     """
 
@@ -98,6 +99,8 @@ def moments(sql: str, now: datetime) -> dict[str, Any]:
         distance = timedelta(**{unit: int(count)})
         moment = now - distance if direction == "ago" else now + distance
         found[f"{direction}_{count}_{unit}"] = adapt(moment)
+    for count in re.findall(r"%\(day_(\d+)_ago\)s", sql):
+        found[f"day_{count}_ago"] = timezone.localdate(now) - timedelta(days=int(count))
     return found
 
 
