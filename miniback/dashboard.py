@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Model, Sum
+from django.db.models import Model, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +16,15 @@ from django.utils.translation import gettext_lazy as _
 from catalog.models import Moderation, Review, Sku
 from miniback.core.models import OutboxMessage
 from miniback.core.money import format_yuan
-from orders.models import BillDifference, DailyProduct, DailyTotal, DifferenceStatus, Order, Refund
+from orders.models import (
+    Bill,
+    BillDifference,
+    DailyProduct,
+    DailyTotal,
+    DifferenceStatus,
+    Order,
+    Refund,
+)
 from orders.status import OrderStatus, RefundStatus
 
 # A queue longer than this is only said to be longer.
@@ -34,37 +42,62 @@ class Queue(NamedTuple):
         return f"{MOST}+" if self.length > MOST else str(self.length)
 
 
-# What waits: the lists of the back office that have it, and their filters.
-WAITING: list[tuple[Any, type[Model], dict[str, Any]]] = [
-    (_("to ship"), Order, {"status__exact": OrderStatus.PAID}),
-    (_("partly shipped"), Order, {"status__exact": OrderStatus.PARTLY_SHIPPED}),
-    (_("refunds to decide"), Refund, {"status__exact": RefundStatus.REQUESTED}),
-    (_("returns on their way"), Refund, {"status__exact": RefundStatus.RETURNING}),
-    (_("refunds that failed"), Refund, {"status__exact": RefundStatus.FAILED}),
-    (_("reviews to check"), Review, {"moderation__exact": Moderation.STAFF}),
-    (_("differences to bills"), BillDifference, {"status__exact": DifferenceStatus.OPEN}),
-    (_("low on stock"), Sku, {"stock": "low"}),
-    (_("messages that fail"), OutboxMessage, {"done_at__isempty": 1, "last_error__isempty": 0}),
+class Waiting(NamedTuple):
+    """A list of the back office and its filters; ``rows`` where the filter is more than a column."""
+
+    title: Any
+    model: type[Model]
+    query: dict[str, Any]
+    rows: Callable[[], QuerySet[Any]] | None = None
+
+
+WAITING: list[Waiting] = [
+    Waiting(_("to ship"), Order, {"status__exact": OrderStatus.PAID}),
+    Waiting(_("partly shipped"), Order, {"status__exact": OrderStatus.PARTLY_SHIPPED}),
+    Waiting(_("refunds to decide"), Refund, {"status__exact": RefundStatus.REQUESTED}),
+    Waiting(_("returns on their way"), Refund, {"status__exact": RefundStatus.RETURNING}),
+    Waiting(_("refunds that failed"), Refund, {"status__exact": RefundStatus.FAILED}),
+    Waiting(_("refunds to pay out"), Refund, {"status__exact": RefundStatus.TO_PAY_OUT}),
+    Waiting(
+        _("refunds that a second person must confirm"),
+        Refund,
+        {"second": "1"},
+        lambda: Refund.objects.awaiting_second(),
+    ),
+    Waiting(
+        _("differences to the platforms"), BillDifference, {"status__exact": DifferenceStatus.OPEN}
+    ),
+    Waiting(
+        _("bills that do not come"), Bill, {"state": "missing"}, lambda: Bill.objects.missing()
+    ),
+    Waiting(_("reviews to check"), Review, {"moderation__exact": Moderation.STAFF}),
+    Waiting(
+        _("low on stock"),
+        Sku,
+        {"stock": "low"},
+        lambda: Sku.objects.low_on_stock(settings.LOW_STOCK),
+    ),
+    Waiting(
+        _("messages that fail"),
+        OutboxMessage,
+        {"done_at__isempty": 1, "last_error__isempty": 0},
+        lambda: OutboxMessage.objects.filter(done_at=None).exclude(last_error=""),
+    ),
 ]
 
 
 def queues(request: HttpRequest) -> Iterator[Queue]:
     """What waits for staff, as far as this member may see it; each links to exactly that list."""
-    for title, model, wanted in WAITING:
-        app, name = model._meta.app_label, model._meta.model_name
+    for waiting in WAITING:
+        app, name = waiting.model._meta.app_label, waiting.model._meta.model_name
         if not request.user.has_perm(f"{app}.view_{name}"):
             continue
-        rows = model._default_manager.all()
-        if model is OutboxMessage:
-            rows = rows.filter(done_at=None).exclude(last_error="")
-        elif model is Sku:
-            rows = Sku.objects.low_on_stock(settings.LOW_STOCK)
+        if waiting.rows is not None:
+            rows = waiting.rows()
         else:
-            rows = rows.filter(**wanted)
-        length = rows.values("pk")[: MOST + 1].count()
-        yield Queue(
-            title, f"{reverse(f'admin:{app}_{name}_changelist')}?{urlencode(wanted)}", length
-        )
+            rows = waiting.model._default_manager.filter(**waiting.query)
+        url = f"{reverse(f'admin:{app}_{name}_changelist')}?{urlencode(waiting.query)}"
+        yield Queue(waiting.title, url, rows.values("pk")[: MOST + 1].count())
 
 
 class Figure(NamedTuple):

@@ -7,17 +7,19 @@ import csv
 import io
 import re
 import zipfile
+from collections import Counter
+from collections.abc import Mapping
 
 from miniback.platforms.bills import (
     TIME,
     Line,
     bad_line,
+    make_line,
     not_negative,
     read_fen,
     read_heading,
     read_lines,
     read_text,
-    row,
 )
 from miniback.platforms.contract import BillRow
 from miniback.platforms.errors import BadBill
@@ -56,14 +58,20 @@ def _unpack(content: bytes) -> list[str]:
 
 
 def _read(text: str) -> list[BillRow]:
-    every = list(read_lines(text))
-    body = iter([numbered for numbered in every if not numbered[1].startswith(COMMENTS)])
+    lines = read_lines(text)
+    body = (numbered for numbered in lines if not numbered[1].startswith(COMMENTS))
     _number, heading = read_heading(body, "支付宝交易号")
-    lines = [_line(number, line, heading) for number, line in body]
-    rows = [_bill_row(line) for line in lines]
-    for number, line in every:
+    rows: list[BillRow] = []
+    # What the seller got and gave; the footer may say it.
+    net = Counter[bool]()
+    for number, line in lines:
         if line.startswith(COMMENTS):
-            _check_total(number, line, lines, rows)
+            _check_total(number, line, rows, net if NET in heading else None)
+            continue
+        values = _line(number, line, heading)
+        row = _bill_row(values)
+        rows.append(row)
+        net[row.is_refund] += values.fen_or_zero(NET) if NET in heading else 0
     return rows
 
 
@@ -76,8 +84,8 @@ def _line(number: int, text: str, names: list[str]) -> Line:
         raise bad_line(number, str(error)) from error
     for values in (quoted, _join_name(text.split(","), names)):
         if len(values) == len(names):
-            return row(number, [value.strip() for value in values], names)
-    return row(number, quoted, names)
+            return make_line(number, [value.strip() for value in values], names)
+    return make_line(number, quoted, names)
 
 
 def _join_name(values: list[str], names: list[str]) -> list[str]:
@@ -107,17 +115,20 @@ def _bill_row(line: Line) -> BillRow:
     )
 
 
-def _check_total(number: int, text: str, lines: list[Line], rows: list[BillRow]) -> None:
+def _check_total(
+    number: int, text: str, rows: list[BillRow], net: Mapping[bool, int] | None
+) -> None:
     for is_refund, pattern in TOTALS.items():
         match = pattern.search(text)
         if match is None:
             continue
-        mine = [line for line, row in zip(lines, rows, strict=True) if row.is_refund is is_refund]
-        if int(match[1]) != len(mine):
-            raise bad_line(number, f"{match[1][:20]} rows announced, {len(mine)} read")
-        if match[2] is None or not all(NET in line.values for line in mine):
+        count = sum(row.is_refund is is_refund for row in rows)
+        if int(match[1]) != count:
+            raise bad_line(number, f"{match[1][:20]} rows announced, {count} read")
+        if match[2] is None or net is None:
             continue
         announced = abs(read_fen(number, match[2]))
-        read = abs(sum(line.fen_or_zero(NET) for line in mine))
-        if announced != read:
-            raise bad_line(number, f"{NET} {announced} fen announced, {read} fen read")
+        if announced != abs(net[is_refund]):
+            raise bad_line(
+                number, f"{NET} {announced} fen announced, {abs(net[is_refund])} fen read"
+            )

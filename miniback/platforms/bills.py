@@ -57,7 +57,7 @@ class Line(NamedTuple):
         try:
             if not TIME.fullmatch(value):
                 raise ValueError(value)
-            return datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=BEIJING)
+            return datetime.fromisoformat(value).replace(tzinfo=BEIJING)
         except ValueError as error:
             raise self.bad(f"{name} is no time") from error
 
@@ -66,7 +66,7 @@ def bad_line(number: int, problem: str) -> BadBill:
     return BadBill("BAD_BILL", f"line {number}: {problem}")
 
 
-def row(number: int, values: list[str], names: list[str]) -> Line:
+def make_line(number: int, values: list[str], names: list[str]) -> Line:
     """Raises BadBill for a row that does not fit the heading."""
     if len(values) != len(names):
         raise bad_line(number, f"{len(values)} values, {len(names)} columns")

@@ -3,16 +3,17 @@
 (pay.weixin.qq.com: 申请交易账单, 交易账单格式.)
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from miniback.platforms.bills import (
     Line,
     bad_line,
+    make_line,
     not_negative,
     read_heading,
     read_lines,
     read_text,
-    row,
 )
 from miniback.platforms.contract import BillRow
 from miniback.platforms.errors import BadBill
@@ -32,48 +33,54 @@ SUMS = (
 
 def read_wechatpay_bill(content: bytes) -> list[BillRow]:
     """Return the rows of a bill of type ALL, in the bill's order. Raises BadBill."""
-    lines, summary = _read(read_lines(read_text(content)))
-    rows = [_bill_row(line) for line in lines]
-    _check_summary(lines, summary)
-    return [row for row in rows if row is not None]
-
-
-def _read(lines: Iterator[tuple[int, str]]) -> tuple[list[Line], Line]:
-    """Return the rows, and the summary."""
+    lines = read_lines(read_text(content))
     _number, heading = read_heading(lines, "微信订单号")
-    found: list[Line] = []
+    rows: list[BillRow | None] = []
+    sums = Counter[tuple[str, ...]]()
+    failed = Counter[tuple[str, ...]]()
     for number, text in lines:
         if text.lstrip("`").startswith(SUMMARY):
-            names = [name.strip("` \t") for name in text.split(",")]
-            summary = _line(*next(lines, (number, "")), names)
-            for after, _text in lines:
-                raise bad_line(after, "something behind the summary")
-            return found, summary
-        found.append(_line(number, text, heading))
+            _check_summary(_summary(number, text, lines), len(rows), sums, failed)
+            return [row for row in rows if row is not None]
+        line = _line(number, text, heading)
+        rows.append(_bill_row(line))
+        for _totals, columns in SUMS:
+            sums[columns] += line.fen_or_zero(*columns)
+            failed[columns] += line.fen_or_zero(*columns) if _stayed(line) else 0
     raise BadBill("BAD_BILL", "no summary: the file is cut off")
+
+
+def _summary(number: int, text: str, lines: Iterator[tuple[int, str]]) -> Line:
+    """Its heading stands at ``number``, its row is the next line, and the last."""
+    names = [name.strip("` \t") for name in text.split(",")]
+    summary = _line(*next(lines, (number, "")), names)
+    for after, _text in lines:
+        raise bad_line(after, "something behind the summary")
+    return summary
 
 
 def _line(number: int, text: str, names: list[str]) -> Line:
     """A comma inside a value is followed by no backtick."""
     if not text.startswith("`"):
         raise bad_line(number, "does not begin with a backtick")
-    return row(number, [value.strip() for value in text[1:].split(",`")], names)
+    return make_line(number, [value.strip() for value in text[1:].split(",`")], names)
 
 
-def _check_summary(lines: list[Line], summary: Line) -> None:
-    count = summary.text(SUMMARY)
-    if count != str(len(lines)):
-        raise summary.bad(f"{count[:20]} rows announced, {len(lines)} read")
+def _check_summary(
+    summary: Line,
+    count: int,
+    sums: Mapping[tuple[str, ...], int],
+    failed: Mapping[tuple[str, ...], int],
+) -> None:
+    if summary.text(SUMMARY) != str(count):
+        raise summary.bad(f"{summary.text(SUMMARY)[:20]} rows announced, {count} read")
     for totals, columns in SUMS:
         names = [name for name in totals if name in summary.values]
-        if not names:
-            continue
-        announced = summary.fen(*names)
         # Whether refunds that failed are in the sum, the documents do not say.
-        every = sum(line.fen_or_zero(*columns) for line in lines)
-        moved = sum(line.fen_or_zero(*columns) for line in lines if not _stayed(line))
-        if announced not in {every, moved}:
-            raise summary.bad(f"{names[0]} {announced} fen announced, {every} fen read")
+        read = {sums[columns], sums[columns] - failed[columns]}
+        if names and summary.fen(*names) not in read:
+            announced = summary.fen(*names)
+            raise summary.bad(f"{names[0]} {announced} fen announced, {sums[columns]} fen read")
 
 
 def _stayed(line: Line) -> bool:

@@ -1,5 +1,5 @@
 """The back office of the deal. Importing the modules registers their pages."""
 
-from orders.admin import coupons, customers, messages, money, orders, refunds
+from orders.admin import bills, coupons, customers, messages, money, orders, refunds
 
-__all__ = ["coupons", "customers", "messages", "money", "orders", "refunds"]
+__all__ = ["bills", "coupons", "customers", "messages", "money", "orders", "refunds"]

@@ -46,6 +46,17 @@ ABNORMAL = "abnormal"
 FAILED, TO_PAY_OUT = {RefundStatus.FAILED}, {RefundStatus.TO_PAY_OUT}
 
 
+class AwaitsSecond(admin.SimpleListFilter):
+    title, parameter_name = _("second person"), "second"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("1", _("must confirm"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Refund]) -> QuerySet[Refund]:
+        rows: Any = queryset
+        return rows.awaiting_second() if self.value() else rows
+
+
 class RefundLineInline(FactsOnly, admin.TabularInline):
     model = RefundLine
     fields: ClassVar[Any] = ["line", "quantity", "claimed", "amount"]
@@ -125,7 +136,7 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
     inlines = [RefundLineInline, RefundApprovalInline, RefundAttemptInline]
     actions = ["approve_selected", "reapply_selected"]
     list_display = ["number", "payment", "kind", "amount", "status", "last_error", "created_at"]
-    list_filter = ["kind", "is_shipped"]
+    list_filter = ["kind", "is_shipped", AwaitsSecond]
     list_select_related = ["payment"]
     found_by = (
         "number",

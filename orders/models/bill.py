@@ -10,6 +10,19 @@ from miniback.core.fields import ExactCharField, FenField
 from miniback.core.models import DueModel, DueQuerySet
 from orders.models.payment import Channel, Notice, Payment
 
+# So often is a bill asked for before staff are told that it does not come.
+ASKED_IN_VAIN = 3
+
+
+class BillQuerySet(DueQuerySet["Bill"]):
+    def missing(self) -> "BillQuerySet":
+        """Those that do not come, or that cannot be read."""
+        never = self.filter(compared_at=None, attempts__gte=ASKED_IN_VAIN)
+        return never.exclude(last_error="")
+
+    def differing(self) -> "BillQuerySet":
+        return self.filter(compared_at__isnull=False, agreed_at=None)
+
 
 class Bill(DueModel):
     """A day of Shanghai of one account, compared again and again until it agrees.
@@ -32,7 +45,7 @@ class Bill(DueModel):
     # Since when nothing differs.
     agreed_at = models.DateTimeField(_("agrees since"), null=True, blank=True)
 
-    objects: ClassVar[Any] = DueQuerySet.as_manager()
+    objects: ClassVar[Any] = BillQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("bill")
@@ -121,6 +134,15 @@ class BillDifference(models.Model):
     found_at = models.DateTimeField(_("found at"))
     status = models.CharField(
         _("status"), max_length=10, choices=DifferenceStatus, default=DifferenceStatus.OPEN
+    )
+    # Of a large sum to be given back: whoever agreed first. Somebody else must agree too.
+    first_approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("first approved by"),
     )
     resolution = models.CharField(_("resolution"), max_length=20, choices=Resolution, blank=True)
     note = models.CharField(_("note"), max_length=200, blank=True)

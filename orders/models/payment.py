@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Identity
@@ -96,6 +96,12 @@ class Payment(DueModel):
 class RefundQuerySet(DueQuerySet["Refund"]):
     def for_customer(self, user: Any) -> "RefundQuerySet":
         return self.filter(order__user=user)
+
+    def awaiting_second(self) -> "RefundQuerySet":
+        """Those to which, or to a step of which, one of two members of staff has agreed."""
+        half_approved = Q(status=RefundStatus.REQUESTED, first_approved_by__isnull=False)
+        proposed = RefundApproval.objects.filter(refund=OuterRef("pk"), open_key__isnull=False)
+        return self.filter(half_approved | Exists(proposed))
 
 
 class Refund(DueModel):

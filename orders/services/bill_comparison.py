@@ -89,7 +89,7 @@ def _name_refund(account: Account, row: BillRow, named: Rows) -> str:
         status__in=WITH_PLATFORM,
         out_refund_no__isnull=False,
     )
-    numbers = set(fitting.values_list("out_refund_no", flat=True)) - named.keys()
+    numbers = {refund.out_refund_no or "" for refund in fitting} - named.keys()
     return numbers.pop() if len(numbers) == 1 and made_up not in numbers else made_up
 
 

@@ -1,5 +1,6 @@
 """Posting to the ledger, inside the transaction of the event that is posted."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -51,9 +52,17 @@ def post_free_sale_undone(order: Order, *, now: datetime) -> None:
 
 def post_payment(payment: Payment, *, is_applied: bool, now: datetime) -> None:
     """Money arrived: for the order, or (late, or twice) only to go back."""
-    whose = Account.RECEIVABLE if is_applied else Account.CUSTOMER_REFUNDS
+    _post_money(payment, Account.RECEIVABLE if is_applied else Account.CUSTOMER_REFUNDS, now)
+
+
+def post_payment_returned(payment: Payment, *, now: datetime) -> None:
+    """A payment was voided after its goods had left, and the platform has the money all the same."""
+    _post_money(payment, Account.CORRECTIONS, now)
+
+
+def _post_money(payment: Payment, whose: Account, now: datetime) -> None:
     _post(
-        f"payment:{payment.number}",
+        f"payment:{payment.number}{_round(f'payment-void:{payment.number}')}",
         payment.order_id,
         now,
         {_at_platform(payment): payment.amount_fen, whose: -payment.amount_fen},
@@ -129,7 +138,9 @@ def _owed_before(refund: Refund, line_ids: list[int]) -> dict[int, tuple[int, in
 
 def post_refund(refund: Refund, *, now: datetime) -> None:
     """The platform has paid it back. Reads ``payment``: load it with the refund."""
-    _post_refund(f"refund:{refund.out_refund_no}", refund, now, _of_platform(refund), owed=True)
+    number = refund.out_refund_no
+    key = f"refund:{number}{_round(f'refund-void:{number}')}"
+    _post_refund(key, refund, now, _of_platform(refund), owed=True)
 
 
 def post_refund_to_shop(refund: Refund, *, now: datetime) -> None:
@@ -152,6 +163,7 @@ def post_write_off(refund: Refund, *, now: datetime) -> None:
 def post_refund_reversed(refund: Refund, *, now: datetime) -> None:
     """The platform never paid it, although it was booked: it is there still, and owed."""
     key = f"refund-void:{refund.out_refund_no}"
+    key += _round(key)
     _post_refund(key, refund, now, _of_platform(refund), owed=False)
 
 
@@ -160,6 +172,21 @@ def post_external_refund(refund: Refund, *, now: datetime) -> None:
     key = f"{EXTERNAL_REFUND}{refund.number}"
     _post_refund(key, refund, now, Account.CORRECTIONS, owed=False)
     post_refund(refund, now=now)
+
+
+def post_external_refund_reversed(refund: Refund, *, now: datetime) -> None:
+    """It was never given back outside the shop: nothing is owed for it."""
+    key = f"external-refund-void:{refund.number}"
+    _post_refund(key, refund, now, Account.CORRECTIONS, owed=True)
+
+
+def _round(reversal: str) -> str:
+    """Return what a key ends in after so many reversals: what was booked may be booked again, once each."""
+    for count in itertools.count():
+        key = f"{reversal}:{count + 1}" if count else reversal
+        if not LedgerTransaction.objects.filter(event_key=key).exists():
+            return f":{count + 1}" if count else ""
+    raise AssertionError("unreachable")
 
 
 def _post_refund(
@@ -189,7 +216,9 @@ def post_payment_voided(payment: Payment, *, is_sale_undone: bool, now: datetime
     if is_sale_undone:
         amounts |= {account: -fen for account, fen in _income_of(payment.order_id).items()}
     amounts[Account.CORRECTIONS] = -sum(amounts.values())
-    _post(f"payment-void:{payment.number}", payment.order_id, now, amounts)
+    key = f"payment-void:{payment.number}"
+    key += _round(key)
+    _post(key, payment.order_id, now, amounts)
 
 
 def _income_of(order_id: int | None) -> dict[Account, int]:

@@ -44,6 +44,10 @@ CHANGES = {
 }
 
 
+# After these it differs as before; after any other resolution it would not, had it held.
+STANDING = {Resolution.EXPLAINED, Resolution.FOREIGN, Resolution.AMOUNT_BOOKED}
+
+
 class Account(NamedTuple):
     """Of the shop at a platform."""
 
@@ -87,8 +91,8 @@ def record_discrepancies(
 ) -> list[BillDifference]:
     """Write what differs, in short transactions; return the rows, whatever their status.
 
-    A difference that staff resolved stays resolved while it is the same; one whose amounts changed,
-    or that had resolved itself, is open again.
+    A difference that staff explained stays resolved while it is the same. One whose amounts changed, or
+    that an entry or time had made agree, is open again.
     """
     remaining, rows = iter(discrepancies), []
     while batch := list(islice(remaining, BATCH)):
@@ -149,7 +153,7 @@ def _update(row: BillDifference, one: Discrepancy, sources: dict[str, Any]) -> N
     if one.payment is not None:
         columns["payment"] = one.payment
     columns = {name: value for name, value in columns.items() if getattr(row, name) != value}
-    returns = bool(columns.keys() & CHANGES[one.kind]) or row.resolution == Resolution.AGREES
+    returns = bool(columns.keys() & CHANGES[one.kind]) or row.resolution not in STANDING
     if row.status == DifferenceStatus.RESOLVED and returns:
         logger.error("%s: %s %s is open again", row.channel, one.kind, one.number)
         columns |= {"status": DifferenceStatus.OPEN, "resolution": "", "note": ""}

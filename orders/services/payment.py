@@ -54,17 +54,18 @@ def start_payment(order: Order, *, channel: str, payer: Identity) -> PayRequest:
     if payer.platform != channel:
         raise WrongPlatform
     assert_no_transaction()
-    payment = _open_payment(order.pk, Channel(channel), payer, _current(channel))
+    payment, order = _open_payment(order.pk, Channel(channel), payer, _current(channel))
     try:
         platform = provider_of(payment)
         if payment.prepay_until is None or payment.prepay_until < timezone.now():
-            _store_prepay(payment, platform.create(**_order_at_platform(payment)))
+            handle = platform.create(**_order_at_platform(payment, order, payer))
+            _store_prepay(payment, handle)
     except PlatformError as error:
         logger.warning("payment %s: %s", payment.number, error)
         created = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.CREATED)
         created.update(status=PaymentStatus.UNKNOWN, last_error=str(error))
         if isinstance(error, PlatformRefused):
-            _refuse_what_is_settled(payment)
+            _refuse_what_is_settled(payment, order)
         raise PlatformUnavailable(retry_after=2) from error
     return PayRequest(payment, platform.client_params(payment.prepay_id))
 
@@ -81,7 +82,7 @@ def _current(channel: str) -> PaymentProvider:
 @atomic
 def _open_payment(
     order_id: int, channel: Channel, payer: Identity, account: PaymentProvider
-) -> Payment:
+) -> tuple[Payment, Order]:
     """Return the order's open payment of this payer, or commit a new one with its final number.
 
     One that was placed at an account the shop has left is not used for a new request.
@@ -91,15 +92,15 @@ def _open_payment(
     if order.status != OrderStatus.PENDING_PAYMENT:
         raise OrderStatusConflict(status=order.status)
     open_key = f"{order.pk}:{channel}:{payer.pk}"
-    payment = Payment.objects.select_related("order", "payer").filter(open_key=open_key).first()
+    payment = Payment.objects.select_related("order").filter(open_key=open_key).first()
     if payment is not None and order.pay_before > now and _is_of(payment, account):
-        return payment
+        return payment, order
     if order.pay_before < now + LEAST_TIME_TO_PAY:
         raise PaymentExpired
     if payment is not None:
         # Its own account goes on asking what became of it.
         Payment.objects.filter(pk=payment.pk).update(open_key=None)
-    return Payment.objects.create(
+    payment = Payment.objects.create(
         order=order,
         channel=channel,
         app_id=account.app_id,
@@ -111,33 +112,33 @@ def _open_payment(
         created_at=now,
         due_at=now + FIRST_CHECK,
     )
+    return payment, order
 
 
 def _is_of(payment: Payment, account: PaymentProvider) -> bool:
     return (payment.app_id, payment.merchant_id) == (account.app_id, account.merchant_id)
 
 
-def _order_at_platform(payment: Payment) -> dict[str, Any]:
+def _order_at_platform(payment: Payment, order: Order, payer: Identity) -> dict[str, Any]:
     """The same for every try: the platform refuses a number that comes with other parameters."""
-    order = payment.order
     first = order.lines.order_by("id").values_list("name", flat=True)[0]
     return {
         "number": payment.number,
         "amount_fen": payment.amount_fen,
         "description": f"{first[:60]} {order.number}",
-        "payer": payment.payer.openid,
+        "payer": payer.openid,
         "notify_url": notify_url(payment.channel),
         "expires_at": timezone.localtime(order.pay_before),
     }
 
 
-def _refuse_what_is_settled(payment: Payment) -> None:
+def _refuse_what_is_settled(payment: Payment, order: Order) -> None:
     """Most likely it is paid or closed: let the platform say. Raises OrderStatusConflict if so."""
     try:
         check_payment(payment)
     except (PlatformError, Mismatch) as error:
         logger.warning("payment %s: %s", payment.number, error)
-    status = Order.objects.values_list("status", flat=True).get(pk=payment.order_id)
+    status = Order.objects.values_list("status", flat=True).get(pk=order.pk)
     if status != OrderStatus.PENDING_PAYMENT:
         raise OrderStatusConflict(status=status)
 

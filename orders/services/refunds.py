@@ -53,16 +53,16 @@ class LeaseLost(Exception):
     """Somebody else has taken the refund meanwhile: a member of staff, or another run of the job."""
 
 
-def refund_payment(payment: Payment, *, reason: str, now: datetime) -> Refund:
+def refund_payment(payment: Payment, *, reason: str, now: datetime, number: str = "") -> Refund:
     """Decide, in the current transaction, to give a payment back whole; a job does it.
 
     Call it under the lock of the payment's order. The customer's number is made from the payment's,
-    so a second decision breaks its unique key.
+    so a second decision breaks its unique key; a payment that was voided meanwhile brings its own.
     """
     return Refund.objects.create(
         order_id=payment.order_id,
         payment=payment,
-        number=f"R{payment.number}",
+        number=number or f"R{payment.number}",
         out_refund_no=next_refund_number(payment),
         amount_fen=payment.amount_fen,
         status=RefundStatus.APPROVED,

@@ -17,8 +17,8 @@ from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.contract import Trade, TradeState
 from miniback.platforms.errors import NoSuchTrade, PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
-from orders.models import DifferenceKind, MessageKind, Notice, Order, Payment
-from orders.services.books import post_payment, post_sale
+from orders.models import DifferenceKind, MessageKind, Notice, Order, Payment, new_number
+from orders.services.books import post_payment, post_payment_returned, post_sale
 from orders.services.channels import provider_of
 from orders.services.discrepancies import (
     forget_payment_discrepancies,
@@ -37,6 +37,7 @@ CLOSE_PAYMENT = "payment.close"
 CHECK_LEASE = timedelta(seconds=30)
 CUSTOMER_CHECK_EVERY = timedelta(seconds=2)
 NEVER_ARRIVED = timedelta(minutes=10)
+AUTO_REASON = "订单已关闭或重复支付，自动退款"
 
 
 class Mismatch(Exception):
@@ -92,7 +93,7 @@ def record_trade(channel: str, trade: Trade, *, notice: Notice | None = None) ->
         )
     if is_money:
         _check_money(payment, trade, notice)
-        _apply_payment(payment.pk, payment.order_id, trade)
+        apply_trade(payment.pk, payment.order_id, trade)
     elif trade.state == TradeState.CLOSED:
         close_payment_row(payment)
     return payment
@@ -123,7 +124,7 @@ def _check_money(payment: Payment, trade: Trade, notice: Notice | None) -> None:
 
 
 @atomic
-def _apply_payment(payment_id: int, order_id: int | None, trade: Trade) -> None:
+def apply_trade(payment_id: int, order_id: int | None, trade: Trade) -> None:
     """The order is paid; or, if it no longer waits for money, the money goes back by itself."""
     now = timezone.now()
     order = Order.objects.lock(order_id) if order_id else None
@@ -133,29 +134,42 @@ def _apply_payment(payment_id: int, order_id: int | None, trade: Trade) -> None:
         record_refund_started(payment, trade)
     if order is None or payment.status == PaymentStatus.PAID:
         return
+    was_voided = payment.status == PaymentStatus.VOIDED
+    if was_voided and payment.is_applied and order.status != OrderStatus.CANCELLED:
+        # Voided when its goods had left: what was a loss is none.
+        if _mark_paid(payment, trade, now, is_applied=True):
+            post_payment_returned(payment, now=now)
+        return
     # Its price may have been adjusted since the customer was asked to pay.
     is_due = payment.amount_fen == order.payable_fen
     is_applied = order.status == OrderStatus.PENDING_PAYMENT and is_due
-    # A closed payment too: the platform may have taken the money before it heard of the closing.
-    unpaid = Payment.objects.filter(pk=payment_id).exclude(status=PaymentStatus.PAID)
-    first_time = unpaid.update(
-        status=PaymentStatus.PAID,
-        is_applied=is_applied,
-        transaction_id=trade.transaction_id,
-        paid_at=trade.paid_at or now,
-        open_key=None,
-        due_at=None,
-        last_error="",
-    )
-    if not first_time:
+    if not _mark_paid(payment, trade, now, is_applied=is_applied):
         return
     post_payment(payment, is_applied=is_applied, now=now)
-    forget_payment_discrepancies(payment)
     if is_applied:
         _pay_order(order, now)
     else:
         logger.warning("payment %s came too late or twice; it is refunded", payment.number)
-        refund_payment(payment, reason="订单已关闭或重复支付，自动退款", now=now)
+        number = new_number("R") if was_voided else ""
+        refund_payment(payment, reason=AUTO_REASON, now=now, number=number)
+
+
+def _mark_paid(payment: Payment, trade: Trade, now: datetime, *, is_applied: bool) -> bool:
+    """A closed payment too: the platform may have taken the money before it heard of the closing."""
+    unpaid = Payment.objects.filter(pk=payment.pk).exclude(status=PaymentStatus.PAID)
+    first_time = unpaid.update(
+        status=PaymentStatus.PAID,
+        is_applied=is_applied,
+        transaction_id=trade.transaction_id or None,
+        paid_at=trade.paid_at or now,
+        voided_at=None,
+        open_key=None,
+        due_at=None,
+        last_error="",
+    )
+    if first_time:
+        forget_payment_discrepancies(payment)
+    return bool(first_time)
 
 
 def _pay_order(order: Order, now: datetime) -> None:

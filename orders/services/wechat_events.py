@@ -30,7 +30,7 @@ def _settle(event: dict[str, Any]) -> None:
     number = str(event.get("merchant_trade_no", ""))
     payment = Payment.objects.filter(channel=Channel.WECHAT, number=number, is_applied=True)
     found = payment.select_related("order").first()
-    if found is None:
+    if found is None or found.order is None:
         logger.warning("WeChat confirmed a receipt of %s, which is no payment of ours", number[:40])
         return
     try:

@@ -1,0 +1,99 @@
+"""Refunds that a platform knows and this shop does not, as after a restore: nothing is paid twice."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import Staff
+from orders.models import BillDifference, Carrier, Order, Payment, Refund
+from orders.services import desk
+from orders.services.discrepancies import record_unknown_refund
+from orders.services.fulfillment import ship_order
+from orders.services.refund_claims import RefundUnknown
+from orders.services.refund_steps import pay_out_refund, reapply_refund
+from orders.services.refunds import send_due_refunds
+from tests.factories import make_staff
+from tests.orders.conftest import Deal
+from tests.orders.services.test_failed_refunds import refusal, sent, the_refund
+from tests.orders.services.test_payment import settle_refunds
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def clerk(db: None) -> Staff:
+    return make_staff(username="clerk")
+
+
+@pytest.fixture
+def owed(deal: Deal, clerk: Staff) -> Deal:
+    """Paid, and called off: 39.80 is owed, nothing was sent yet."""
+    deal.pay()
+    assert deal.check().json()["order_status"] == "paid"
+    desk.call_off(deal.order, reason="缺货", user=clerk)
+    return deal
+
+
+@pytest.mark.broken_books
+def test_a_forgotten_refund_is_met_and_not_paid_twice(owed: Deal, clerk: Staff) -> None:
+    """The shop is a copy of yesterday's: the platform knows the number that it gives today."""
+    number = f"{owed.payment.number}R1"
+    owed.sandbox.console_refund(owed.payment.number, 1000, out_refund_no=number)
+    send_due_refunds()
+    refund = the_refund()
+    assert (refund.status, refund.platform_status) == ("failed", "KNOWN_BEFORE")
+    assert (refund.out_refund_no, refund.due_at) == (None, None)
+    assert sent(owed) == [number]
+    listed = BillDifference.objects.get()
+    assert (listed.kind, listed.number, listed.theirs_fen) == ("not_ours", number, 1000)
+    with pytest.raises(RefundUnknown):
+        reapply_refund(refund, user=clerk)
+    with pytest.raises(RefundUnknown):
+        pay_out_refund(refund, user=clerk, reference="cash")
+
+    BillDifference.objects.update(status="resolved", resolution="foreign")
+    reapply_refund(refund, user=clerk)
+    assert the_refund().out_refund_no == f"{owed.payment.number}R2"
+
+
+@pytest.mark.broken_books
+def test_a_refund_under_an_unknown_number_is_met_too(owed: Deal, clerk: Staff) -> None:
+    """Made in the merchant's console: only the payment's state tells of it."""
+    owed.sandbox.console_refund(owed.payment.number, 1000)
+    send_due_refunds()
+    refund = the_refund()
+    assert (refund.status, refund.platform_status) == ("failed", "KNOWN_BEFORE")
+    assert len(sent(owed)) == 1
+    assert BillDifference.objects.filter(is_refund=True, status="open").exists()
+
+
+def test_a_crash_before_sending_is_no_forgotten_refund(owed: Deal) -> None:
+    """It was claimed, and the process died: the next run sends it."""
+    list(Refund.objects.claim(lease=timedelta(seconds=1)))
+    assert the_refund().attempts == 1
+    settle_refunds(owed)
+    assert sent(owed) == [f"{owed.payment.number}R1"]
+
+
+def test_a_crash_after_sending_is_none_either(owed: Deal) -> None:
+    Refund.objects.update(sent_at=timezone.now())
+    settle_refunds(owed)
+    assert sent(owed) == [f"{owed.payment.number}R1"]
+
+
+@pytest.mark.broken_books
+def test_nothing_is_shipped_while_a_refund_is_in_doubt(deal: Deal, clerk: Staff) -> None:
+    deal.pay()
+    deal.check()
+    payment = Payment.objects.get()
+    record_unknown_refund(payment, number="X1", transaction_id="", theirs_fen=None)
+    carrier = Carrier.objects.get_or_create(code="SF", defaults={"name": "SF"})[0]
+
+    def ship() -> None:
+        ship_order(deal.order, carrier=carrier, tracking_number="SF1", user=clerk)
+
+    assert refusal(ship) == "refund_unknown"
+    BillDifference.objects.update(status="resolved")
+    ship()
+    assert Order.objects.get().status == "shipped"
