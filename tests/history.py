@@ -401,10 +401,10 @@ def work(shop: Shop) -> None:
     """Let jobs, tasks and customers leave their rows."""
     for day in (timezone.localdate() - timedelta(days=n) for n in (2, 1, 0)):
         compute_day(day)
+    day = timezone.localdate().isoformat()
+    params = {"columns": ["number"], "format": "csv", "first": day, "last": day, "statuses": []}
     for number in range(2):
-        task = prepare_task(
-            TaskKind.EXPORT_ORDERS, user=shop.clerk, params={"columns": ["number"], "format": "csv"}
-        )
+        task = prepare_task(TaskKind.EXPORT_ORDERS, user=shop.clerk, params=params)
         begin_task(task)
         if not number:
             run_due_tasks()

@@ -19,7 +19,7 @@ FETCHED: Final = 2000
 class Rule:
     """A query that must find nothing.
 
-    ``sql`` may use the macros below and moments such as %(ago_10_minutes)s, %(ahead_2_hours)s or %(day_9_ago)s. Where
+    ``sql`` may use the macros below, and %(ago_10_minutes)s, %(ahead_2_hours)s or %(day_9_ago)s. Where
     SQL cannot decide, ``is_wrong`` says of each row that it finds whether it offends.
     """
 
