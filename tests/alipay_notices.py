@@ -6,6 +6,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
+from django.utils import timezone
 
 from orders.models import Payment
 from tests.sandbox_process import SandboxProcess
@@ -26,7 +27,7 @@ def form(sandbox: SandboxProcess, payment: Payment, **changes: str) -> dict[str,
         "seller_id": sandbox.env["ALIPAY_SELLER_ID"],
         "trade_status": "TRADE_SUCCESS",
         "total_amount": yuan,
-        "gmt_payment": "2026-11-23 10:00:00",
+        "gmt_payment": f"{timezone.localtime():%Y-%m-%d %H:%M:%S}",
         **changes,
     }
 

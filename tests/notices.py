@@ -9,6 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.utils import timezone
 
 from orders.models import Payment
 from tests.sandbox_process import SandboxProcess
@@ -24,7 +25,7 @@ def transaction(sandbox: SandboxProcess, payment: Payment, **changes: Any) -> di
         "transaction_id": "42" + "0" * 26,
         "trade_type": "JSAPI",
         "trade_state": "SUCCESS",
-        "success_time": "2026-11-23T10:00:00+08:00",
+        "success_time": timezone.localtime().isoformat(timespec="seconds"),
         "payer": {"openid": "o-customer"},
         "amount": amount,
         **changes,

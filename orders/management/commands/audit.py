@@ -37,6 +37,7 @@ class Command(BaseCommand):
                 {
                     "rule": failure.rule.name,
                     "says": failure.rule.says,
+                    "remedy": failure.rule.remedy,
                     "rows": [dict(zip(failure.columns, row, strict=True)) for row in failure.rows],
                 }
                 for failure in failures
@@ -48,5 +49,6 @@ class Command(BaseCommand):
             self.stdout.write(f"{failure.rule.name} does not hold: {failure.rule.says}")
             for row in failure.rows:
                 self.stdout.write("    " + ", ".join(str(value) for value in row))
+            self.stdout.write(f"  {failure.rule.remedy}")
         held = len(RULES) - len(failures)
         self.stdout.write(f"{held} of {len(RULES)} rules hold.")

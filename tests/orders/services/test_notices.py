@@ -12,6 +12,7 @@ import time_machine
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from django.db import connection
+from django.utils import timezone
 
 from orders.models import BillDifference, Notice, Payment
 from orders.services.notices import process_due_notices
@@ -265,7 +266,7 @@ def test_a_transaction_of_another_payment(deal: Deal) -> None:
     other = make_order(deal.user, sku=deal.sku, quantity=2)
     second = Payment.objects.create(
         order=other, channel="wechat", number="P-second", payer=deal.payment.payer,
-        amount_fen=3980, created_at=deal.payment.created_at,
+        amount_fen=3980, created_at=timezone.now(), due_at=timezone.now(),
     )  # fmt: skip
     body = message(deal.sandbox, transaction(deal.sandbox, second))
     assert post(deal, body, headers(deal.sandbox, body)) == 204

@@ -1,0 +1,143 @@
+"""The platforms' bills: our books are compared with what the platforms say, not with themselves."""
+
+from orders.services.audit.rules import Rule
+
+# What differs for good counts towards a bill's sums; what became ours is counted among ours.
+_LISTED = """
+    SELECT d.bill_id, SUM(CASE WHEN d.is_refund THEN 0 ELSE {fen} END) AS paid,
+           SUM(CASE WHEN d.is_refund THEN {fen} ELSE 0 END) AS back, COUNT(*) AS row_count
+    FROM orders_billdifference d WHERE d.bill_id IS NOT NULL GROUP BY d.bill_id""".format(  # noqa: S608
+    fen="""CASE WHEN d.resolution = 'agrees' THEN 0
+        WHEN d.kind = 'amount' THEN d.theirs_fen - d.ours_fen
+        WHEN d.kind = 'twice' THEN d.theirs_fen
+        WHEN d.kind = 'not_ours' AND d.resolution IN ('', 'foreign', 'explained')
+        THEN COALESCE(d.theirs_fen, 0) ELSE 0 END"""
+)
+_BILLED = """
+    SELECT p.channel, p.app_id, p.merchant_id, {row}.billed_on, SUM({row}.amount_fen) AS fen,
+           COUNT(*) AS row_count
+    FROM orders_payment p {join} WHERE {row}.billed_on IS NOT NULL
+    GROUP BY p.channel, p.app_id, p.merchant_id, {row}.billed_on"""
+_SAME = """{0}.channel = b.channel AND {0}.app_id = b.app_id AND {0}.merchant_id = b.merchant_id
+    AND {0}.billed_on = b.day"""
+_RESOLVE = "Resolve the difference on its page: that books the entry that is missing."
+
+RULES = (
+    Rule(
+        "bill-difference",
+        "Every row of a platform's bill stands in our books and the other way round, or staff have booked "
+        "why; what only we have may stand in the bill of the next day.",
+        _RESOLVE,
+        """SELECT number, kind, bill_id FROM orders_billdifference WHERE status = 'open'
+           AND (kind <> 'not_theirs' OR found_at < %(ago_36_hours)s)""",
+    ),
+    Rule(
+        "bill-figures",
+        "A bill that agrees sums to the payments and refunds that stand in it, and to what staff have "
+        "explained.",
+        "Run manage.py reconcile for the day of the bill.",
+        f"""SELECT b.channel, b.day, b.paid_fen, b.refunded_fen FROM orders_bill b
+            LEFT JOIN ({_BILLED.format(row="p", join="")}) p ON {_SAME.format("p")}
+            LEFT JOIN ({
+            _BILLED.format(row="r", join="JOIN orders_refund r ON r.payment_id = p.id")
+        }) r ON {_SAME.format("r")}
+            LEFT JOIN ({_LISTED}) d ON d.bill_id = b.id
+            WHERE b.agreed_at IS NOT NULL AND b.due_at IS NULL
+              AND (b.paid_fen <> COALESCE(p.fen, 0) + COALESCE(d.paid, 0)
+                OR b.refunded_fen <> COALESCE(r.fen, 0) + COALESCE(d.back, 0)
+                OR (d.bill_id IS NULL
+                    AND b.row_count <> COALESCE(p.row_count, 0) + COALESCE(r.row_count, 0)))""",  # noqa: S608
+    ),
+    Rule(
+        "bill-state",
+        "A bill agrees, or is compared again within a day; one that never came is looked at.",
+        "The bill's last error says what stands in the way; run manage.py reconcile for its day.",
+        """SELECT channel, day FROM orders_bill b
+           WHERE (agreed_at IS NOT NULL AND compared_at IS NULL) OR agreed_at > compared_at
+              OR (agreed_at IS NULL AND due_at IS NULL) OR due_at > %(ahead_26_hours)s
+              OR compared_at > %(ahead_10_minutes)s OR day > LOCAL_DAY(compared_at)
+              OR (agreed_at IS NULL AND day < %(day_9_ago)s)
+              OR (other_count = 0 AND other_fen <> 0) OR paid_fen < 0 OR refunded_fen < 0""",
+    ),
+    Rule(
+        "payment-billed",
+        "A payment older than three days stands in a bill of its account, or staff have said why not.",
+        "Run manage.py reconcile for its day; a payment that the platform never got is voided.",
+        """SELECT p.number FROM orders_payment p
+           JOIN (SELECT channel, app_id, merchant_id, MIN(day) AS day FROM orders_bill
+                 WHERE compared_at IS NOT NULL GROUP BY channel, app_id, merchant_id) b
+             ON b.channel = p.channel AND b.app_id = p.app_id AND b.merchant_id = p.merchant_id
+           LEFT JOIN orders_billdifference d ON d.channel = p.channel AND d.number = p.number
+             AND NOT d.is_refund AND d.resolution <> 'agrees'
+           LEFT JOIN orders_bill own ON own.channel = p.channel AND own.app_id = p.app_id
+             AND own.merchant_id = p.merchant_id AND own.day = p.billed_on
+           WHERE (p.status = 'paid' AND p.billed_on IS NULL AND d.id IS NULL
+                  AND p.paid_at < %(ago_3_days)s AND LOCAL_DAY(p.paid_at) >= b.day)
+              OR (p.billed_on IS NOT NULL AND own.id IS NULL)""",
+    ),
+    Rule(
+        "refund-billed",
+        "A refund that a platform paid more than three days ago stands in a bill of its account, or staff "
+        "have said why not.",
+        "Run manage.py reconcile for its day; a refund that was never paid is reversed.",
+        """SELECT r.number FROM orders_refund r JOIN orders_payment p ON p.id = r.payment_id
+           JOIN (SELECT channel, app_id, merchant_id, MIN(day) AS day FROM orders_bill
+                 WHERE compared_at IS NOT NULL GROUP BY channel, app_id, merchant_id) b
+             ON b.channel = p.channel AND b.app_id = p.app_id AND b.merchant_id = p.merchant_id
+           LEFT JOIN orders_billdifference d ON d.channel = p.channel AND d.number = r.out_refund_no
+             AND d.is_refund AND d.resolution <> 'agrees'
+           LEFT JOIN orders_bill own ON own.channel = p.channel AND own.app_id = p.app_id
+             AND own.merchant_id = p.merchant_id AND own.day = r.billed_on
+           WHERE (r.status = 'succeeded' AND r.method = 'platform' AND r.amount_fen > 0
+                  AND r.billed_on IS NULL AND d.id IS NULL
+                  AND r.succeeded_at < %(ago_3_days)s AND LOCAL_DAY(r.succeeded_at) >= b.day)
+              OR (r.billed_on IS NOT NULL AND own.id IS NULL)""",
+    ),
+    Rule(
+        "difference-state",
+        "A difference names what its kind needs, of its own account, and says how it ended and by whom.",
+        "Open the difference again, and resolve it on its page.",
+        """SELECT d.id, d.number FROM orders_billdifference d
+           LEFT JOIN orders_payment p ON p.id = d.payment_id
+           LEFT JOIN orders_bill b ON b.id = d.bill_id
+           LEFT JOIN accounts_user u ON u.id = d.resolved_by_id
+           WHERE (d.status = 'open' AND (d.resolution <> '' OR d.resolved_at IS NOT NULL))
+              OR (d.status <> 'open' AND (d.resolution = '' OR d.resolved_at IS NULL))
+              OR (d.resolution NOT IN ('', 'agrees') AND u.username IS NULL)
+              OR (d.resolution IN ('', 'agrees') AND d.resolved_by_id IS NOT NULL)
+              OR d.found_at > %(ahead_10_minutes)s OR d.resolved_at > %(ahead_10_minutes)s
+              OR d.resolved_at < d.found_at OR d.number = ''
+              OR (d.kind = 'not_ours' AND d.ours_fen IS NOT NULL)
+              OR (d.kind = 'not_theirs' AND (d.theirs_fen IS NOT NULL OR d.ours_fen IS NULL))
+              OR (d.kind IN ('amount', 'transaction') AND (d.theirs_fen IS NULL OR d.ours_fen IS NULL))
+              OR (d.kind = 'amount' AND d.theirs_fen = d.ours_fen)
+              OR (d.payment_id IS NOT NULL AND (p.id IS NULL OR p.channel <> d.channel
+                  OR p.number <> d.payment_number))
+              OR (d.bill_id IS NOT NULL AND (b.id IS NULL OR b.channel <> d.channel
+                  OR b.app_id <> d.app_id OR b.merchant_id <> d.merchant_id))""",
+    ),
+    Rule(
+        "difference-booked",
+        "What a difference says was booked is in the books.",
+        "Open the difference again, and resolve it on its page.",
+        """SELECT d.id, d.number FROM orders_billdifference d
+           LEFT JOIN orders_payment p ON p.channel = d.channel AND p.number = d.payment_number
+           LEFT JOIN orders_refund r ON r.out_refund_no = d.number AND r.payment_id = p.id
+           LEFT JOIN orders_ledgertransaction k ON k.event_key = CONCAT('payment-kept:', p.number)
+           LEFT JOIN orders_ledgertransaction v ON v.event_key = CONCAT('refund-void:', d.number)
+           LEFT JOIN orders_ledgertransaction t ON t.event_key > CONCAT('difference:', d.id, ':')
+             AND t.event_key < CONCAT('difference:', d.id, ';')
+           WHERE (d.resolution = 'refund_booked'
+                  AND (r.id IS NULL OR r.kind <> 'external' OR r.amount_fen <> d.theirs_fen))
+              OR (d.resolution = 'payment_voided' AND DIFFER(p.status, 'voided'))
+              OR (d.resolution IN ('payment_booked', 'money_returned', 'money_kept')
+                  AND (p.id IS NULL OR p.status NOT IN ('paid', 'voided')))
+              OR (d.resolution = 'money_kept' AND k.id IS NULL)
+              OR (d.resolution = 'refund_reversed' AND v.id IS NULL)
+              OR (d.resolution = 'amount_booked' AND t.id IS NULL)
+           UNION SELECT t.id, t.event_key FROM orders_ledgertransaction t
+           LEFT JOIN orders_billdifference d ON t.event_key LIKE CONCAT('difference:', d.id, ':%%')
+             AND d.resolution = 'amount_booked'
+           WHERE t.event_key LIKE 'difference:%%' AND d.id IS NULL""",
+    ),
+)

@@ -1,0 +1,313 @@
+"""The ledger: each event posted once, with the amounts of the rows that it is about."""
+
+from orders.models import Channel
+from orders.services.audit.rules import Rule
+
+_AGREED = "('approved', 'processing', 'succeeded', 'failed', 'to_pay_out', 'written_off')"
+_LOOK = (
+    "Entries are never changed. Find who wrote to the table by hand, and write back what it said."
+)
+
+_AT_PLATFORM = """
+    SELECT '{channel}' AS channel, booked.fen AS booked_fen, paid.fen - back.fen AS moved_fen FROM
+             (SELECT COALESCE(SUM(e.amount_fen), 0) AS fen FROM orders_ledgerentry e
+              JOIN orders_ledgertransaction t ON t.id = e.transaction_id
+              WHERE e.account = 'platform:{channel}' AND t.event_key NOT LIKE 'difference:%%') booked,
+             (SELECT COALESCE(SUM(amount_fen), 0) AS fen FROM orders_payment
+              WHERE status = 'paid' AND channel = '{channel}') paid,
+             (SELECT COALESCE(SUM(r.amount_fen), 0) AS fen FROM orders_refund r
+              JOIN orders_payment p ON p.id = r.payment_id
+              WHERE p.channel = '{channel}'
+                AND ((r.status = 'succeeded' AND r.method = 'platform')
+                  OR (r.is_to_shop AND r.status IN ('to_pay_out', 'succeeded', 'written_off')))) back
+           WHERE booked.fen <> paid.fen - back.fen"""
+
+# (account of a refund's posting, its key, the refund's number in the key, when it must be there).
+# Each moves the refund's amount: what the customer is owed falls, the account falls too.
+_SETTLED = """
+    SELECT r.number FROM orders_refund r LEFT JOIN orders_payment p ON p.id = r.payment_id
+           LEFT JOIN orders_ledgertransaction t ON t.event_key = CONCAT('{key}', r.{number})
+           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
+           WHERE ({when} AND r.amount_fen > 0 AND t.id IS NULL)
+              OR (NOT ({when}) AND t.id IS NOT NULL)
+              OR (t.id IS NOT NULL AND (DIFFER(t.order_id, r.order_id)
+                  OR e.id IS NULL OR t.posted_at < r.created_at OR {moment}
+                  OR e.amount_fen <> CASE e.account WHEN {plus} THEN r.amount_fen
+                     WHEN {minus} THEN -r.amount_fen ELSE 0 END))"""
+_PLATFORM = "CONCAT('platform:', p.channel)"
+_OWED = "'customer_refunds'"
+_NO_MOMENT = "1 = 0"
+# Of each kind of event: the table and column that its key names, and where the name begins.
+_SUBJECTS = (
+    ("payment:", "orders_payment", "number"),
+    ("payment-void:", "orders_payment", "number"),
+    ("payment-kept:", "orders_payment", "number"),
+    ("refund-due:", "orders_refund", "number"),
+    ("payout:", "orders_refund", "number"),
+    ("write-off:", "orders_refund", "number"),
+    ("external-refund:", "orders_refund", "number"),
+    ("refund-to-shop:", "orders_refund", "out_refund_no"),
+    ("sale:", "orders_order", "number"),
+    ("sale-undone:", "orders_order", "number"),
+)
+_UNKNOWN = " UNION ".join(
+    f"""SELECT t.event_key FROM orders_ledgertransaction t
+        LEFT JOIN {table} s ON s.{column} = SUBSTR(t.event_key, {len(key) + 1})
+        WHERE t.event_key LIKE '{key}%%' AND s.id IS NULL"""  # noqa: S608
+    for key, table, column in _SUBJECTS
+)
+_KEYS = " AND ".join(
+    f"t.event_key NOT LIKE '{key}%%'"
+    for key in (
+        *(key for key, _table, _column in _SUBJECTS),
+        "refund:", "refund-void:", "refund-lowered:", "difference:",
+    )
+)  # fmt: skip
+
+RULES = (
+    Rule(
+        "ledger-balanced",
+        "A ledger transaction has at least two entries that sum to zero, and no entry is without one.",
+        _LOOK,
+        """SELECT t.event_key FROM orders_ledgertransaction t
+           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
+           GROUP BY t.id, t.event_key HAVING COALESCE(SUM(e.amount_fen), 1) <> 0 OR COUNT(e.id) < 2
+           UNION SELECT CONCAT('entry ', e.id) FROM orders_ledgerentry e
+           LEFT JOIN orders_ledgertransaction t ON t.id = e.transaction_id WHERE t.id IS NULL""",
+    ),
+    Rule(
+        "ledger-event-once",
+        "Each event is posted once.",
+        _LOOK,
+        """SELECT event_key FROM orders_ledgertransaction
+           GROUP BY event_key HAVING COUNT(*) > 1""",
+    ),
+    Rule(
+        "ledger-event-known",
+        "Each transaction is of an event that the shop knows, about a row that exists.",
+        _LOOK,
+        f"""SELECT t.event_key FROM orders_ledgertransaction t WHERE {_KEYS}
+            UNION {_UNKNOWN}
+            UNION SELECT t.event_key FROM orders_ledgertransaction t
+            LEFT JOIN orders_refund r ON r.out_refund_no = SUBSTR(t.event_key, 8)
+            LEFT JOIN orders_refundattempt a ON a.out_refund_no = SUBSTR(t.event_key, 8)
+            WHERE t.event_key LIKE 'refund:%%' AND r.id IS NULL AND a.id IS NULL""",  # noqa: S608
+    ),
+    Rule(
+        "ledger-day",
+        "A transaction's day is the day of Shanghai on which it was posted, and not tomorrow.",
+        _LOOK,
+        """SELECT event_key FROM orders_ledgertransaction
+           WHERE posted_on <> LOCAL_DAY(posted_at) OR posted_at > %(ahead_10_minutes)s""",
+    ),
+    Rule(
+        "platform-balance",
+        "What is at a platform is what came in less what went back.",
+        "The rules about single payments and refunds name the one that is wrong.",
+        " UNION ".join(_AT_PLATFORM.format(channel=channel) for channel in Channel.values),
+    ),
+    Rule(
+        "sale-posted",
+        "Each paid order has its sale in the ledger, account by account as the order says, when it was paid.",
+        "Compare the order's lines and payments: they tell which of the two was changed.",
+        """SELECT o.number FROM orders_order o
+           LEFT JOIN orders_ledgertransaction t ON t.event_key = CONCAT('sale:', o.number)
+           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
+           WHERE (o.paid_at IS NOT NULL AND o.goods_fen + o.freight_fen > 0 AND t.id IS NULL)
+              OR (o.paid_at IS NULL AND t.id IS NOT NULL)
+              OR (t.id IS NOT NULL AND (t.posted_at <> o.paid_at OR DIFFER(t.order_id, o.id)
+                  OR e.amount_fen <> CASE e.account WHEN 'receivable' THEN o.payable_fen
+                     WHEN 'coupons' THEN o.discount_fen WHEN 'goods' THEN -o.goods_fen
+                     WHEN 'freight' THEN -o.freight_fen ELSE 0 END))""",
+    ),
+    Rule(
+        "payment-posted",
+        "Each payment has its own posting, of its amount, at its platform, for whom it was.",
+        "Compare the platform's bill of the day: it tells which of the two was changed.",
+        """SELECT p.number FROM orders_payment p
+           LEFT JOIN orders_ledgertransaction t ON t.event_key = CONCAT('payment:', p.number)
+           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
+           WHERE (p.status IN ('paid', 'voided') AND t.id IS NULL)
+              OR (p.status NOT IN ('paid', 'voided') AND t.id IS NOT NULL)
+              OR (t.id IS NOT NULL AND (DIFFER(t.order_id, p.order_id)
+                  OR SECONDS(t.posted_at, p.paid_at) > 600
+                  OR e.amount_fen <> CASE
+                     WHEN e.account = CONCAT('platform:', p.channel) THEN p.amount_fen
+                     WHEN e.account = 'receivable' AND p.is_applied THEN -p.amount_fen
+                     WHEN e.account = 'customer_refunds' AND NOT p.is_applied THEN -p.amount_fen
+                     ELSE 0 END))""",
+    ),
+    Rule(
+        "payment-void-posted",
+        "A voided payment is taken out of the ledger, and only such a one.",
+        "Void the payment from the page of differences, or write back its status.",
+        """SELECT p.number FROM orders_payment p
+           LEFT JOIN orders_ledgertransaction t ON t.event_key = CONCAT('payment-void:', p.number)
+           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
+             AND e.account = CONCAT('platform:', p.channel)
+           WHERE (p.status = 'voided' AND (t.id IS NULL OR DIFFER(e.amount_fen, -p.amount_fen)
+                  OR DIFFER(t.posted_at, p.voided_at) OR DIFFER(t.order_id, p.order_id)))
+              OR (p.status <> 'voided' AND t.id IS NOT NULL)""",
+    ),
+    Rule(
+        "receivable-settled",
+        "A paid order's customer owes nothing, and nobody else owes anything.",
+        "The order's sale and payment in the ledger tell which of them is missing.",
+        """SELECT t.order_id, SUM(e.amount_fen) AS fen FROM orders_ledgerentry e
+           JOIN orders_ledgertransaction t ON t.id = e.transaction_id
+           WHERE e.account = 'receivable' GROUP BY t.order_id HAVING SUM(e.amount_fen) <> 0""",
+    ),
+    Rule(
+        "refund-due-posted",
+        "Each agreed refund is owed in the ledger, with its goods, freight and share of the discount.",
+        "Compare the refund's lines: they tell which of the two was changed.",
+        f"""SELECT r.number FROM orders_refund r
+            LEFT JOIN orders_ledgertransaction t ON t.event_key = CONCAT('refund-due:', r.number)
+            LEFT JOIN orders_ledgertransaction w ON w.order_id = r.order_id
+              AND w.event_key LIKE 'refund-lowered:%%'
+            LEFT JOIN (SELECT transaction_id,
+                         SUM(CASE WHEN account = 'goods' THEN amount_fen ELSE 0 END) AS goods,
+                         SUM(CASE WHEN account = 'freight' THEN amount_fen ELSE 0 END) AS freight,
+                         SUM(CASE WHEN account = 'coupons' THEN -amount_fen ELSE 0 END) AS coupons,
+                         SUM(CASE WHEN account = 'customer_refunds' THEN -amount_fen ELSE 0 END) AS owed
+                       FROM orders_ledgerentry GROUP BY transaction_id) e ON e.transaction_id = t.id
+            LEFT JOIN (SELECT refund_id, SUM(amount_fen + after_fen - before_fen) AS goods FROM
+                 (SELECT x.refund_id, x.amount_fen,
+                    CASE WHEN l.payable > 0 THEN QUOTIENT(l.discount_fen * x.fen, l.payable)
+                      ELSE QUOTIENT(l.discount_fen * x.pieces, l.quantity) END AS after_fen,
+                    CASE WHEN l.payable > 0
+                      THEN QUOTIENT(l.discount_fen * x.fen - l.discount_fen * x.amount_fen, l.payable)
+                      ELSE QUOTIENT(l.discount_fen * x.pieces - l.discount_fen * x.quantity, l.quantity)
+                    END AS before_fen
+                  FROM (SELECT y.refund_id, y.line_id, y.amount_fen, y.quantity,
+                          SUM(y.amount_fen) OVER (PARTITION BY y.line_id ORDER BY d.id) AS fen,
+                          SUM(y.quantity) OVER (PARTITION BY y.line_id ORDER BY d.id) AS pieces
+                        FROM orders_refundline y JOIN orders_refund s ON s.id = y.refund_id
+                        JOIN orders_ledgertransaction d
+                          ON d.event_key = CONCAT('refund-due:', s.number)) x
+                  JOIN (SELECT id, discount_fen, quantity, quantity * unit_fen - discount_fen AS payable
+                        FROM orders_orderline) l ON l.id = x.line_id) z
+                  GROUP BY refund_id) expected ON expected.refund_id = r.id
+            WHERE (r.status IN {_AGREED} AND r.kind IN ('refund_only', 'return') AND r.amount_fen > 0
+                   AND t.id IS NULL)
+               OR (t.id IS NOT NULL AND (r.status NOT IN {_AGREED} OR r.kind IN ('auto', 'external')
+                   OR DIFFER(t.order_id, r.order_id) OR DIFFER(t.posted_at, r.decided_at)
+                   OR (w.id IS NULL AND (e.owed <> r.amount_fen
+                       OR e.goods <> COALESCE(expected.goods, 0)
+                       OR e.goods + e.freight - e.coupons <> r.amount_fen
+                       OR e.freight < r.freight_fen))))""",  # noqa: S608
+    ),
+    Rule(
+        "refund-posted",
+        "What a platform has paid back has left the ledger once, of the refund's amount, at its moment.",
+        "Compare the platform's bill of the day: it tells which of the two was changed.",
+        """SELECT r.number FROM orders_refund r JOIN orders_payment p ON p.id = r.payment_id
+           LEFT JOIN orders_ledgertransaction t ON t.event_key = CONCAT('refund:', r.out_refund_no)
+           LEFT JOIN orders_ledgertransaction v ON v.event_key = CONCAT('refund-void:', r.out_refund_no)
+           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
+           WHERE (r.status = 'succeeded' AND r.method = 'platform' AND r.amount_fen > 0
+                  AND (t.id IS NULL OR v.id IS NOT NULL OR DIFFER(t.posted_at, r.succeeded_at)))
+              OR (NOT (r.status = 'succeeded' AND r.method = 'platform')
+                  AND t.id IS NOT NULL AND v.id IS NULL)
+              OR (t.id IS NULL AND v.id IS NOT NULL)
+              OR (t.id IS NOT NULL AND (DIFFER(t.order_id, r.order_id)
+                  OR e.amount_fen <> CASE WHEN e.account = CONCAT('platform:', p.channel)
+                     THEN -r.amount_fen WHEN e.account = 'customer_refunds' THEN r.amount_fen
+                     ELSE 0 END))""",
+    ),
+    Rule(
+        "refund-void-posted",
+        "A refund that was taken back in the ledger had been booked, entry by entry.",
+        _LOOK,
+        """SELECT v.event_key FROM orders_ledgertransaction v
+           LEFT JOIN orders_ledgertransaction t
+             ON t.event_key LIKE 'refund:%%' AND SUBSTR(t.event_key, 8) = SUBSTR(v.event_key, 13)
+           LEFT JOIN (SELECT i.transaction_id, i.account, SUM(i.amount_fen) AS fen
+                      FROM orders_ledgerentry i JOIN orders_ledgertransaction j ON j.id = i.transaction_id
+                      WHERE j.event_key LIKE 'refund-void:%%'
+                      GROUP BY i.transaction_id, i.account) x ON x.transaction_id = v.id
+           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id AND e.account = x.account
+           WHERE v.event_key LIKE 'refund-void:%%'
+             AND (t.id IS NULL OR DIFFER(v.order_id, t.order_id) OR v.posted_at < t.posted_at
+                  OR DIFFER(e.amount_fen, -x.fen))""",
+    ),
+    Rule(
+        "payout-posted",
+        "What the shop paid out by itself has left its own account.",
+        "Compare the statement of the shop's bank.",
+        _SETTLED.format(
+            key="payout:",
+            number="number",
+            when="r.status = 'succeeded' AND r.method = 'shop'",
+            plus=_OWED,
+            minus="'shop_bank'",
+            moment="DIFFER(t.posted_at, r.succeeded_at)",
+        ),
+    ),
+    Rule(
+        "write-off-posted",
+        "What was written off is a correction.",
+        "Compare the refund's history.",
+        _SETTLED.format(
+            key="write-off:",
+            number="number",
+            when="r.status = 'written_off'",
+            plus=_OWED,
+            minus="'corrections'",
+            moment=_NO_MOMENT,
+        ),
+    ),
+    Rule(
+        "external-refund-posted",
+        "A refund made outside the shop is a correction, and then money that left.",
+        "Compare the platform's own page of the payment.",
+        _SETTLED.format(
+            key="external-refund:",
+            number="number",
+            when="r.kind = 'external'",
+            plus="'corrections'",
+            minus=_OWED,
+            moment=_NO_MOMENT,
+        ),
+    ),
+    Rule(
+        "refund-to-shop-posted",
+        "Money that a platform sent to the shop's own account is there.",
+        "Compare the statement of the shop's bank.",
+        _SETTLED.format(
+            key="refund-to-shop:",
+            number="out_refund_no",
+            when="r.is_to_shop AND r.status IN ('to_pay_out', 'succeeded', 'written_off')",
+            plus="'shop_bank'",
+            minus=_PLATFORM,
+            moment=_NO_MOMENT,
+        ),
+    ),
+    Rule(
+        "customer-refunds-owed",
+        "What is owed back to an order's customer is what was agreed and is not back yet.",
+        "The rules about single refunds name the one that is wrong.",
+        """SELECT owed.order_id, owed.fen, COALESCE(open_refunds.fen, 0) AS open_fen FROM
+             (SELECT COALESCE(t.order_id, 0) AS order_id, -SUM(e.amount_fen) AS fen
+              FROM orders_ledgerentry e
+              JOIN orders_ledgertransaction t ON t.id = e.transaction_id
+              WHERE e.account = 'customer_refunds' GROUP BY COALESCE(t.order_id, 0)) owed
+           LEFT JOIN (SELECT COALESCE(order_id, 0) AS order_id, SUM(amount_fen) AS fen
+              FROM orders_refund WHERE status IN ('approved', 'processing', 'failed', 'to_pay_out')
+              GROUP BY COALESCE(order_id, 0)) open_refunds ON open_refunds.order_id = owed.order_id
+           WHERE owed.fen <> COALESCE(open_refunds.fen, 0)""",
+    ),
+    Rule(
+        "ledger-accounts",
+        "Corrections and the shop's own bank account are moved by their own events only.",
+        _LOOK,
+        """SELECT t.event_key, e.account FROM orders_ledgerentry e
+           JOIN orders_ledgertransaction t ON t.id = e.transaction_id
+           WHERE (e.account = 'shop_bank' AND t.event_key NOT LIKE 'refund-to-shop:%%'
+                  AND t.event_key NOT LIKE 'payout:%%')
+              OR (e.account = 'corrections' AND t.event_key NOT LIKE 'write-off:%%'
+                  AND t.event_key NOT LIKE 'external-refund:%%'
+                  AND t.event_key NOT LIKE 'refund-lowered:%%'
+                  AND t.event_key NOT LIKE 'payment-%%' AND t.event_key NOT LIKE 'difference:%%')""",
+    ),
+)

@@ -1,0 +1,97 @@
+"""What waits: every open row has a time at which it is looked at, near, and does not wait for ever."""
+
+from orders.services.audit.rules import Rule
+
+_RUN = "See that run_jobs runs; the row's last error says what stands in the way."
+_WAITING = (
+    ("orders_payment", "number", "t.status IN ('created', 'unknown')"),
+    ("orders_notice", "notice_id", "t.outcome = 'new'"),
+    ("core_outboxmessage", "event_key", "t.done_at IS NULL"),
+)
+# Longer than the longest pause and the longest lease together.
+_NEAR = "%(ahead_2_hours)s"
+
+RULES = (
+    Rule(
+        "open-row-due",
+        "Every open payment, notice and outbox message has a time at which it is worked on, at most two "
+        "hours ahead; what is done has none.",
+        "Set the row's due_at to now.",
+        " UNION ".join(
+            f"""SELECT CONCAT('{table} ', t.{name}) FROM {table} t
+                WHERE ({is_open} AND (t.due_at IS NULL OR t.due_at > {_NEAR}))
+                   OR (NOT ({is_open}) AND t.due_at IS NOT NULL)"""  # noqa: S608
+            for table, name, is_open in _WAITING
+        ),
+    ),
+    Rule(
+        "open-refund-due",
+        "Every refund that is with a platform has a time at which it is asked about; any other has none.",
+        "Set the refund's due_at to now, or apply again on its page.",
+        """SELECT number FROM orders_refund
+           WHERE (status IN ('approved', 'processing')
+                  AND (due_at IS NULL OR due_at > %(ahead_2_hours)s))
+              OR (status = 'failed' AND due_at > %(ahead_2_hours)s)
+              OR (status = 'failed' AND due_at IS NULL AND last_error = '')
+              OR (status NOT IN ('approved', 'processing', 'failed') AND due_at IS NOT NULL)""",
+    ),
+    Rule(
+        "due-row-worked-on",
+        "What is due is worked on within an hour.",
+        _RUN,
+        " UNION ".join(
+            f"""SELECT CONCAT('{table} ', t.{name}) FROM {table} t
+                WHERE t.due_at < %(ago_1_hours)s"""  # noqa: S608
+            for table, name in (
+                ("orders_payment", "number"),
+                ("orders_refund", "number"),
+                ("orders_notice", "notice_id"),
+                ("core_outboxmessage", "event_key"),
+                ("core_task", "id"),
+                ("orders_bill", "day"),
+            )
+        ),
+    ),
+    Rule(
+        "notice-processed",
+        "What was received is processed, and what was processed says when.",
+        _RUN,
+        """SELECT notice_id FROM orders_notice
+           WHERE (outcome = 'new' AND (received_at < %(ago_10_minutes)s OR processed_at IS NOT NULL))
+              OR (outcome <> 'new' AND processed_at IS NULL)
+              OR outcome NOT IN ('new', 'applied', 'ignored', 'anomaly')
+              OR SECONDS(processed_at, received_at) > 60 OR received_at > %(ahead_10_minutes)s""",
+    ),
+    Rule(
+        "outbox-delivered",
+        "What was promised is sent within a day, and says when.",
+        "Mend what the message's last error says.",
+        """SELECT event_key FROM core_outboxmessage
+           WHERE (done_at IS NULL AND created_at < %(ago_1_days)s)
+              OR SECONDS(done_at, created_at) > 60 OR done_at > %(ahead_10_minutes)s
+              OR created_at > %(ahead_10_minutes)s
+              OR event_key NOT LIKE CONCAT(topic, ':%%')""",
+    ),
+    Rule(
+        "task-done",
+        "Long work ends within a day, and has done no more than there was.",
+        "Begin the task again from its page; its last error says what stood in the way.",
+        """SELECT t.id FROM core_task t LEFT JOIN accounts_user u ON u.id = t.user_id
+           WHERE u.username IS NULL OR t.finished_at < t.created_at
+              OR (t.finished_at IS NOT NULL AND t.due_at IS NOT NULL)
+              OR (t.finished_at IS NULL AND t.due_at IS NOT NULL AND t.created_at < %(ago_1_days)s)
+              OR (t.finished_at IS NULL AND t.attempts > 0 AND t.due_at IS NULL)
+              OR t.due_at > %(ahead_2_hours)s OR t.done > t.total
+              OR t.created_at > %(ahead_10_minutes)s OR t.finished_at > %(ahead_10_minutes)s""",
+    ),
+    Rule(
+        "job-runs",
+        "While jobs run at all, none of them is left out, and none has been put off for long.",
+        "See the job's last error; a runner whose clock is wrong must be stopped.",
+        """SELECT j.name FROM core_joblease j
+           WHERE j.due_at IS NULL OR j.due_at > %(ahead_13_hours)s
+              OR j.finished_at > %(ahead_10_minutes)s OR j.started_at > %(ahead_10_minutes)s
+              OR (j.due_at < %(ago_1_hours)s AND EXISTS
+                  (SELECT 1 FROM core_joblease k WHERE k.finished_at > %(ago_10_minutes)s))""",
+    ),
+)
