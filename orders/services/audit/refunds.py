@@ -104,9 +104,10 @@ RULES = (
             LEFT JOIN orders_refund r ON r.id = a.refund_id
             LEFT JOIN orders_payment p ON p.id = r.payment_id
             LEFT JOIN orders_refund other ON other.out_refund_no = a.out_refund_no
-            WHERE p.id IS NULL OR other.id IS NOT NULL OR a.platform_status = ''
+            WHERE p.id IS NULL OR a.platform_status = ''
+               OR (other.id IS NOT NULL AND other.kind <> 'external')
                OR a.ended_at < r.created_at OR a.ended_at > %(ahead_10_minutes)s
-               OR (a.out_refund_no <> r.number
+               OR (a.out_refund_no <> r.number AND r.kind <> 'external'
                    AND a.out_refund_no NOT LIKE CONCAT(p.number, 'R%%'))""",  # noqa: S608
     ),
     Rule(
