@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -26,6 +27,7 @@ from orders.services.channels import notify_url, provider_of
 from orders.services.corrections import Correction, explain_difference, fitting
 from orders.services.discrepancies import account_of
 from orders.services.fulfillment import ship_order
+from orders.services.left_accounts import left_accounts
 from orders.services.payment_corrections import book_to_order, give_back
 from orders.services.reconciliation import bills_of, reconcile
 from orders.services.refund_claims import RefundUnknown
@@ -232,6 +234,21 @@ def test_a_changed_merchant_loses_no_payment(deal: Deal, settings: Any) -> None:
     assert (payment.status, deal.order.status) == ("created", "pending_payment")
     assert payment.last_error.startswith("ACCOUNT_GONE")
     assert payment.due_at > timezone.now()
+
+
+def test_a_left_account_with_open_money_is_refused(
+    deal: Deal, settings: Any, tmp_path: Path
+) -> None:
+    """By the check before a deployment, until its credentials are kept."""
+    pay(deal)
+    assert left_accounts() == []
+    leave_account(deal, settings)
+    assert left_accounts() == [account_of(deal.payment)]
+    with pytest.raises(SystemCheckError, match=account_of(deal.payment).merchant_id):
+        call_command("check", databases=["default"])
+    keep_account(deal, settings, tmp_path)
+    assert left_accounts() == []
+    call_command("check", databases=["default"])
 
 
 def test_a_former_account_is_asked_paid_back_and_compared(
