@@ -1,5 +1,6 @@
 """What staff book about money that moved outside the shop, or never moved."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -53,6 +54,7 @@ from orders.services.refunds import record_refund, send_due_refunds
 from orders.services.settlement import record_trade
 from orders.status import Actor, RefundKind
 from tests.factories import make_address, make_customer, make_order, make_sku, make_staff, pay
+from tests.threads import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -561,3 +563,30 @@ def test_a_stray_payment_is_given_back_through_the_platform(
     send_due_refunds()
     refund = Refund.objects.get()
     assert (refund.status, refund.out_refund_no) == ("failed", "P-lostR1")
+
+
+def test_two_members_book_one_refund_once(bought: Order, clerk: User) -> None:
+    row = unknown_refund(payment_of(bought))
+    other = make_staff(username="other")
+    outcomes = together(
+        partial(book_external_refund, row, user=user, note="console") for user in (clerk, other)
+    )
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == [
+        "AlreadyResolved", "BillDifference",
+    ]  # fmt: skip
+    assert Refund.objects.count() == 1
+    assert left_of(payment_of(bought)) == 2980
+
+
+def test_a_failed_refund_is_lowered_by_what_was_booked_since(bought: Order, clerk: User) -> None:
+    """The platform refuses more than was paid; when it is applied for again, it is for the rest."""
+    line = bought.lines.get().pk
+    refund = refund_order(
+        bought, quantities={line: 2}, freight_fen=None, kind=RefundKind.REFUND_ONLY,
+        reason="x", user=clerk,
+    )  # fmt: skip
+    Refund.objects.update(status="failed", sent_at=timezone.now(), due_at=None)
+    with pytest.raises(OverRefund):
+        book_external_refund(unknown_refund(payment_of(bought)), user=clerk, note="console")
+    refund.refresh_from_db()
+    assert refund.amount_fen == 3980
