@@ -43,6 +43,11 @@ class TooManyToShip(Conflict):
     detail = _("There are fewer pieces left to ship.")
 
 
+class ParcelExists(Conflict):
+    code = "parcel_exists"
+    detail = _("A parcel of this order has this tracking number already.")
+
+
 @atomic
 def ship_order(
     order: Order,
@@ -55,7 +60,7 @@ def ship_order(
     """Send a parcel with pieces of lines (line id -> pieces), or with everything that is left (None).
 
     Raises OrderStatusConflict unless it is paid, RefundOpen, RefundUnknown (the platform gave money
-    back that we do not know of), TooManyToShip, NotFound (line).
+    back that we do not know of), ParcelExists, TooManyToShip, NotFound (line).
     """
     now = timezone.now()
     order = Order.objects.lock(order.pk)
@@ -64,13 +69,11 @@ def ship_order(
     lines = {line.pk: line for line in order.lines.all()}
     _refuse_while_refunding(order, lines.values())
     refuse_unknown_refunds(Payment.objects.filter(order=order, is_applied=True).first())
-    if quantities is None:
-        quantities = {pk: line.to_ship for pk, line in lines.items() if line.to_ship}
-    if not quantities or not quantities.keys() <= lines.keys():
-        raise NotFound(_("The order has no such line."))
+    quantities = _pieces_to_ship(lines, quantities)
     shipment = Shipment(
         order=order, carrier=carrier, tracking_number=tracking_number, shipped_at=now
     )
+    _refuse_same_parcel(shipment)
     _move_shipped(order, lines, quantities, shipment, user)
     shipment.save(force_insert=True)
     ShipmentLine.objects.bulk_create(
@@ -80,6 +83,27 @@ def ship_order(
     tell_shipped(order)
     tell_customer(order, MessageKind.SHIPPED, shipment=shipment)
     return shipment
+
+
+def _pieces_to_ship(
+    lines: Mapping[int, OrderLine], quantities: Mapping[int, int] | None
+) -> Mapping[int, int]:
+    if quantities is None:
+        quantities = {pk: line.to_ship for pk, line in lines.items() if line.to_ship}
+    if not quantities or not quantities.keys() <= lines.keys():
+        raise NotFound(_("The order has no such line."))
+    return quantities
+
+
+def _refuse_same_parcel(shipment: Shipment) -> None:
+    """A form that is sent twice is no second parcel."""
+    same = Shipment.objects.filter(
+        order=shipment.order,
+        carrier=shipment.carrier,
+        tracking_number=shipment.tracking_number,
+    )
+    if same.exists():
+        raise ParcelExists
 
 
 def _move_shipped(

@@ -54,6 +54,7 @@ RULES = (
         "The bill's last error says what stands in the way; run manage.py reconcile for its day.",
         """SELECT channel, day FROM orders_bill b
            WHERE (agreed_at IS NOT NULL AND compared_at IS NULL) OR agreed_at > compared_at
+              OR LOCAL_DAY(agreed_at) < day
               OR (agreed_at IS NULL AND due_at IS NULL) OR due_at > %(ahead_26_hours)s
               OR compared_at > %(ahead_10_minutes)s OR day > LOCAL_DAY(compared_at)
               OR (agreed_at IS NULL AND day < %(day_9_ago)s)
@@ -69,11 +70,12 @@ RULES = (
              ON b.channel = p.channel AND b.app_id = p.app_id AND b.merchant_id = p.merchant_id
            LEFT JOIN orders_billdifference d ON d.channel = p.channel AND d.number = p.number
              AND NOT d.is_refund AND d.resolution <> 'agrees'
-           LEFT JOIN orders_bill own ON own.channel = p.channel AND own.app_id = p.app_id
-             AND own.merchant_id = p.merchant_id AND own.day = p.billed_on
-           WHERE (p.status = 'paid' AND p.billed_on IS NULL AND d.id IS NULL
-                  AND p.paid_at < %(ago_3_days)s AND LOCAL_DAY(p.paid_at) >= b.day)
-              OR (p.billed_on IS NOT NULL AND own.id IS NULL)""",
+           WHERE p.status = 'paid' AND p.billed_on IS NULL AND d.id IS NULL
+             AND p.paid_at < %(ago_3_days)s AND LOCAL_DAY(p.paid_at) >= b.day
+           UNION SELECT p.number FROM orders_payment p
+           LEFT JOIN orders_bill b ON b.channel = p.channel AND b.app_id = p.app_id
+             AND b.merchant_id = p.merchant_id AND b.day = p.billed_on
+           WHERE p.billed_on IS NOT NULL AND b.id IS NULL""",
     ),
     Rule(
         "refund-billed",
@@ -86,12 +88,13 @@ RULES = (
              ON b.channel = p.channel AND b.app_id = p.app_id AND b.merchant_id = p.merchant_id
            LEFT JOIN orders_billdifference d ON d.channel = p.channel AND d.number = r.out_refund_no
              AND d.is_refund AND d.resolution <> 'agrees'
-           LEFT JOIN orders_bill own ON own.channel = p.channel AND own.app_id = p.app_id
-             AND own.merchant_id = p.merchant_id AND own.day = r.billed_on
-           WHERE (r.status = 'succeeded' AND r.method = 'platform' AND r.amount_fen > 0
-                  AND r.billed_on IS NULL AND d.id IS NULL
-                  AND r.succeeded_at < %(ago_3_days)s AND LOCAL_DAY(r.succeeded_at) >= b.day)
-              OR (r.billed_on IS NOT NULL AND own.id IS NULL)""",
+           WHERE r.status = 'succeeded' AND r.method = 'platform' AND r.amount_fen > 0
+             AND r.billed_on IS NULL AND d.id IS NULL
+             AND r.succeeded_at < %(ago_3_days)s AND LOCAL_DAY(r.succeeded_at) >= b.day
+           UNION SELECT r.number FROM orders_refund r JOIN orders_payment p ON p.id = r.payment_id
+           LEFT JOIN orders_bill b ON b.channel = p.channel AND b.app_id = p.app_id
+             AND b.merchant_id = p.merchant_id AND b.day = r.billed_on
+           WHERE r.billed_on IS NOT NULL AND b.id IS NULL""",
     ),
     Rule(
         "difference-state",

@@ -43,7 +43,8 @@ RULES = (
                        WHERE t.event_key LIKE 'sale:%%' GROUP BY t.posted_on) s ON s.posted_on = d.day
             LEFT JOIN (SELECT placed_on, COUNT(*) AS placed FROM orders_order
                        GROUP BY placed_on) p ON p.placed_on = d.day
-            WHERE d.computed_at > %(ahead_10_minutes)s
+            WHERE d.computed_at > %(ahead_10_minutes)s OR LOCAL_DAY(d.computed_at) < d.day
+               OR (d.day < %(day_2_ago)s AND NOT ({_OVER}))
                OR ({_OVER} AND (d.sale_count <> COALESCE(s.sales, 0)
                   OR d.payer_count <> COALESCE(s.payers, 0)
                   OR d.placed_count <> COALESCE(p.placed, 0)))""",  # noqa: S608

@@ -148,7 +148,8 @@ RULES = (
         """SELECT e.event_key FROM
              (SELECT event_key, created_at, LAG(created_at)
                 OVER (PARTITION BY order_id ORDER BY id) AS before_at FROM orders_orderevent) e
-           WHERE e.created_at < e.before_at AND SECONDS(e.created_at, e.before_at) > 60""",
+           WHERE e.created_at > %(ahead_10_minutes)s
+              OR (e.created_at < e.before_at AND SECONDS(e.created_at, e.before_at) > 60)""",
     ),
     Rule(
         "order-day",

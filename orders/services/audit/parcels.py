@@ -35,6 +35,6 @@ RULES = (
         """SELECT s.tracking_number FROM orders_shipment s
            LEFT JOIN orders_orderevent e ON e.order_id = s.order_id AND e.created_at = s.shipped_at
              AND e.to_status IN ('partly_shipped', 'shipped') AND e.kind IN ('status', 'parcel')
-           WHERE e.id IS NULL OR e.note NOT LIKE CONCAT('%%', s.tracking_number)""",
+           WHERE e.id IS NULL OR s.tracking_number = '' OR e.note NOT LIKE CONCAT('%%', s.tracking_number)""",
     ),
 )

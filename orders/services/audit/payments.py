@@ -92,6 +92,9 @@ RULES = (
               OR (status <> 'voided' AND voided_at IS NOT NULL)
               OR (status NOT IN ('created', 'unknown') AND open_key IS NOT NULL)
               OR status NOT IN ('created', 'unknown', 'paid', 'closed', 'voided')
+              OR (app_id = '' AND merchant_id <> '') OR (app_id <> '' AND merchant_id = '')
+              OR LENGTH(transaction_id) < 16
+              OR (status IN ('created', 'unknown') AND LENGTH(number) < 22)
               OR paid_at > %(ahead_1_hours)s OR created_at > %(ahead_10_minutes)s
               OR SECONDS(paid_at, created_at) > 600 OR voided_at < paid_at""",
     ),
@@ -100,8 +103,11 @@ RULES = (
         "An open payment is the one of its order, channel and payer, over the order's amount.",
         "Cancel the order, or wait: an open payment is closed when the order's time ends.",
         """SELECT p.number FROM orders_payment p JOIN orders_order o ON o.id = p.order_id
-           WHERE p.open_key IS NOT NULL AND (p.amount_fen <> o.payable_fen
-              OR p.open_key <> CONCAT(p.order_id, ':', p.channel, ':', p.payer_id))""",
+           LEFT JOIN orders_orderevent e ON e.order_id = o.id AND e.kind = 'price'
+           WHERE (p.open_key IS NOT NULL AND (p.amount_fen <> o.payable_fen
+                  OR p.open_key <> CONCAT(p.order_id, ':', p.channel, ':', p.payer_id)))
+              OR (p.open_key IS NULL AND p.status = 'created' AND e.id IS NULL
+                  AND o.status = 'pending_payment')""",
     ),
     Rule(
         "payment-settled",
@@ -120,18 +126,22 @@ RULES = (
            LEFT JOIN accounts_identity i ON i.id = p.payer_id
            WHERE (p.order_id IS NOT NULL AND o.id IS NULL)
               OR (p.order_id IS NULL AND (p.is_applied OR p.payer_id IS NOT NULL))
+              OR (p.payer_id IS NULL AND p.prepay_id <> '')
               OR (p.payer_id IS NOT NULL AND (i.id IS NULL OR i.user_id <> o.user_id
                   OR i.platform <> p.channel OR (p.app_id <> '' AND p.app_id <> i.app_id)))
               OR SECONDS(p.created_at, o.placed_at) > 60""",
     ),
     Rule(
         "payment-account",
-        "Open money is of an account that the settings name.",
+        "Open money is of an account that the settings name, and all money of one that has bills.",
         "Put the old account back into the settings, or name it in FORMER_ACCOUNTS_FILE.",
         """SELECT DISTINCT p.channel, p.app_id, p.merchant_id FROM orders_payment p
            LEFT JOIN orders_refund r ON r.payment_id = p.id
              AND r.status IN ('requested', 'returning', 'approved', 'processing', 'failed')
-           WHERE p.merchant_id <> '' AND (p.status IN ('created', 'unknown') OR r.id IS NOT NULL)""",
+           LEFT JOIN (SELECT DISTINCT channel, app_id, merchant_id FROM orders_bill) b
+             ON b.channel = p.channel AND b.app_id = p.app_id AND b.merchant_id = p.merchant_id
+           WHERE p.merchant_id <> '' AND (p.status IN ('created', 'unknown') OR r.id IS NOT NULL
+             OR b.channel IS NULL)""",
         _is_of_no_account,
     ),
 )

@@ -121,6 +121,7 @@ RULES = (
               OR (s.rotated_at IS NOT NULL AND s.previous_hash = '')
               OR (s.rotated_at IS NULL AND s.previous_hash <> '')
               OR SECONDS(s.rotated_at, s.created_at) > 60 OR SECONDS(s.revoked_at, s.created_at) > 60
+              OR SECONDS(s.created_at, i.created_at) > 60
               OR s.created_at > %(ahead_10_minutes)s OR s.rotated_at > %(ahead_10_minutes)s
               OR s.revoked_at > %(ahead_10_minutes)s""",
     ),

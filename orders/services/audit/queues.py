@@ -1,6 +1,42 @@
 """What waits: every open row has a time at which it is looked at, near, and does not wait for ever."""
 
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
 from orders.services.audit.rules import Rule
+
+# Of what is kept as JSON the newest rows are read.
+NEWEST: Final = 20_000
+
+
+def _load(text: Any) -> Any:
+    return json.loads(text) if isinstance(text, str) else text
+
+
+def _tells_of_another(row: Sequence[Any]) -> bool:
+    """Say whether an applied notice tells of other money than its payment has."""
+    _notice, channel, content, payment_channel, number, fen, transaction_id = row
+    told = _load(content)
+    if not isinstance(told, dict):
+        return True
+    trade = told.get("trade") or {}
+    refund = told.get("refund") or told.get("refunded") or {}
+    named = trade.get("number") or refund.get("payment_number")
+    if (channel, named) != (payment_channel, number):
+        return True
+    is_paid = trade.get("state") == "paid"
+    money = (trade.get("transaction_id"), trade.get("amount_fen"))
+    return is_paid and money != (transaction_id, fen)
+
+
+def _is_about_another(row: Sequence[Any]) -> bool:
+    """Say whether a message's payload names nothing that its key names."""
+    event_key, payload = row
+    told = _load(payload)
+    named = told.values() if isinstance(told, dict) else []
+    return not any(str(value) in event_key.split(":") for value in named)
+
 
 _RUN = "See that run_jobs runs; the row's last error says what stands in the way."
 _WAITING = (
@@ -32,6 +68,8 @@ RULES = (
            WHERE (status IN ('approved', 'processing')
                   AND (due_at IS NULL OR due_at > %(ahead_2_hours)s))
               OR (status = 'failed' AND due_at > %(ahead_2_hours)s)
+              OR (status = 'failed' AND due_at IS NULL AND out_refund_no IS NOT NULL
+                  AND platform_status NOT IN ('CLOSED', 'KNOWN_BEFORE'))
               OR (status = 'failed' AND due_at IS NULL AND last_error = '')
               OR (status NOT IN ('approved', 'processing', 'failed') AND due_at IS NOT NULL)""",
     ),
@@ -60,7 +98,27 @@ RULES = (
            WHERE (outcome = 'new' AND (received_at < %(ago_10_minutes)s OR processed_at IS NOT NULL))
               OR (outcome <> 'new' AND processed_at IS NULL)
               OR outcome NOT IN ('new', 'applied', 'ignored', 'anomaly')
-              OR SECONDS(processed_at, received_at) > 60 OR received_at > %(ahead_10_minutes)s""",
+              OR SECONDS(processed_at, received_at) > 60 OR received_at > %(ahead_10_minutes)s
+              OR processed_at > %(ahead_10_minutes)s OR (outcome = 'applied' AND payment_id IS NULL)
+              OR (outcome = 'anomaly' AND note = '')""",
+    ),
+    Rule(
+        "notice-content",
+        f"What a notice was applied to is what it tells of: the newest {NEWEST}.",
+        "The notice is signed by the platform; compare its payment's page there.",
+        f"""SELECT n.notice_id, n.channel, n.content, p.channel AS payment_channel, p.number, p.amount_fen,
+                   p.transaction_id FROM orders_notice n
+            LEFT JOIN orders_payment p ON p.id = n.payment_id
+            WHERE n.outcome = 'applied' ORDER BY n.id DESC LIMIT {NEWEST}""",  # noqa: S608
+        _tells_of_another,
+    ),
+    Rule(
+        "outbox-payload",
+        f"A message is about what its key names: the newest {NEWEST}.",
+        "Write back the payload that the key names.",
+        f"""SELECT event_key, payload FROM core_outboxmessage
+            WHERE topic <> 'catalog.reindex' ORDER BY id DESC LIMIT {NEWEST}""",  # noqa: S608
+        _is_about_another,
     ),
     Rule(
         "outbox-delivered",

@@ -73,6 +73,12 @@ RULES = (
               OR (r.kind = 'auto' AND (p.is_applied OR r.opened_by_id IS NOT NULL))
               OR (r.kind IN ('refund_only', 'return') AND p.id IS NOT NULL AND NOT p.is_applied)
               OR (r.kind = 'return' AND NOT r.is_shipped)
+              OR (r.kind IN ('auto', 'external') AND (r.is_shipped OR r.images <> '[]'))
+              OR (r.is_to_shop AND r.platform_id = '')
+              OR (r.status = 'succeeded' AND r.method = 'platform'
+                  AND r.platform_status NOT IN ('', 'SUCCESS'))
+              OR (r.status = 'processing' AND r.platform_status NOT IN ('', 'PROCESSING'))
+              OR (r.sent_at IS NULL AND r.platform_status NOT IN ('', 'KNOWN_BEFORE'))
               OR (r.kind <> 'return' AND (r.return_carrier <> '' OR r.return_tracking <> ''
                   OR r.status = 'returning'))""",
     ),
@@ -93,9 +99,13 @@ RULES = (
         "each number that the platform closed.",
         "The platform's page lists the numbers that it knows; write back the one of this refund.",
         f"""SELECT r.number FROM orders_refund r LEFT JOIN orders_payment p ON p.id = r.payment_id
-            WHERE (r.out_refund_no IS NULL AND r.amount_fen > 0
+            LEFT JOIN (SELECT DISTINCT refund_id FROM orders_refundattempt) ended
+              ON ended.refund_id = r.id
+            WHERE (r.kind = 'auto' AND r.number <> CONCAT('R', p.number))
+               OR LENGTH(r.number) < 22 OR r.number NOT LIKE 'R%%'
+               OR (r.out_refund_no IS NULL AND r.amount_fen > 0
                    AND (r.status IN ('approved', 'processing', 'to_pay_out')
-                        OR (r.status = 'failed' AND r.platform_status <> 'KNOWN_BEFORE')
+                        OR (r.status = 'failed' AND ended.refund_id IS NULL)
                         OR (r.status = 'succeeded' AND r.method = 'platform')))
                OR (r.out_refund_no IS NOT NULL AND r.status NOT IN {_AGREED})
                OR (r.kind <> 'external' AND r.out_refund_no <> r.number
@@ -122,6 +132,9 @@ RULES = (
                    AND r.status <> 'requested' AND r.decided_at IS NULL)
                OR (r.status = 'requested' AND r.decided_at IS NOT NULL)
                OR (r.status = 'rejected' AND r.decision = '')
+               OR (r.status IN ('requested', 'withdrawn') AND r.decision <> '')
+               OR (r.kind IN ('refund_only', 'return') AND r.amount_fen > 0
+                   AND r.decided_at IS NOT NULL AND r.decided_by_id IS NULL)
                OR r.decided_at < r.created_at OR r.decided_at > %(ahead_10_minutes)s
                OR (r.decided_at IS NULL AND r.decided_by_id IS NOT NULL)
                OR (r.decided_by_id IS NOT NULL AND d.username IS NULL)
@@ -162,7 +175,14 @@ RULES = (
            WHERE r.id IS NULL OR p.username IS NULL
               OR (a.confirmed_by_id IS NOT NULL AND c.username IS NULL)
               OR a.proposed_at < r.created_at OR a.confirmed_at < a.proposed_at
-              OR a.dropped_at < a.proposed_at
+              OR a.dropped_at < a.proposed_at OR a.confirmed_at > %(ahead_10_minutes)s
+              OR a.proposed_at > %(ahead_10_minutes)s OR a.dropped_at > %(ahead_10_minutes)s
+              OR (a.step <> 'redirect' AND a.note = '')
+              OR (a.confirmed_at IS NOT NULL AND a.step = 'pay_out'
+                  AND (r.method <> 'shop' OR r.payout_reference <> a.note))
+              OR (a.confirmed_at IS NOT NULL AND a.step = 'write_off' AND r.status <> 'written_off')
+              OR (a.confirmed_at IS NOT NULL AND a.step = 'redirect' AND a.card_hash = ''
+                  AND NOT r.is_to_shop)
               OR (a.confirmed_at IS NULL AND a.confirmed_by_id IS NOT NULL)
               OR (a.confirmed_at IS NOT NULL AND a.confirmed_by_id IS NULL)
               OR (a.confirmed_at IS NOT NULL AND a.dropped_at IS NOT NULL)
