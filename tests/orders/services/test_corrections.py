@@ -50,6 +50,7 @@ from orders.services.refund_approvals import SecondApproval
 from orders.services.refund_claims import OverRefund, left_of
 from orders.services.refund_corrections import book_external_refund, reverse_refund
 from orders.services.refund_decisions import refund_order
+from orders.services.refund_steps import reapply_refund
 from orders.services.refunds import record_refund, send_due_refunds
 from orders.services.settlement import record_trade
 from orders.status import Actor, RefundKind
@@ -586,7 +587,14 @@ def test_a_failed_refund_is_lowered_by_what_was_booked_since(bought: Order, cler
         reason="x", user=clerk,
     )  # fmt: skip
     Refund.objects.update(status="failed", sent_at=timezone.now(), due_at=None)
-    with pytest.raises(OverRefund):
-        book_external_refund(unknown_refund(payment_of(bought)), user=clerk, note="console")
+    for fen, number in ((1000, "console-1"), (500, "console-2")):
+        book_external_refund(
+            unknown_refund(payment_of(bought), fen, number), user=clerk, note="console"
+        )
+        Refund.objects.filter(pk=refund.pk).update(status="failed", sent_at=None, due_at=None)
+        reapply_refund(refund, user=clerk)
     refund.refresh_from_db()
-    assert refund.amount_fen == 3980
+    assert (refund.amount_fen, refund.status) == (2480, "approved")
+    succeed(refund)
+    assert "platform:wechat" not in ledger(bought)
+    assert "customer_refunds" not in ledger(bought)
