@@ -15,7 +15,6 @@ from miniback.platforms.errors import Misconfigured, NoSuchTrade, PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
 from orders.models import Refund
 from orders.services.books import post_payout, post_refund_lowered, post_write_off
-from orders.services.discrepancies import KNOWN_BEFORE
 from orders.services.owed_refunds import lower_refund
 from orders.services.refund_approvals import (
     Proposal,
@@ -117,8 +116,7 @@ def _apply_again(refund: Refund, reason: str, *, is_closed: bool) -> Refund:
     if is_closed or number is None:
         refund.out_refund_no = next_refund_number(payment_of(refund))
         refund.sent_at, refund.platform_id = None, ""
-    if refund.platform_status == KNOWN_BEFORE:
-        _lower_to_what_is_left(refund)
+    _lower_to_what_is_left(refund)
     refund.platform_reason = reason or refund.platform_reason
     refund.status, refund.due_at, refund.attempts = RefundStatus.APPROVED, now, 0
     refund.last_error = refund.platform_status = ""
@@ -133,7 +131,7 @@ def _apply_again(refund: Refund, reason: str, *, is_closed: bool) -> Refund:
 
 
 def _lower_to_what_is_left(refund: Refund) -> None:
-    """A part, or all, was given back by a refund that this shop had forgotten, and that is booked now."""
+    """A part, or all, was given back outside the shop, and is booked since."""
     left = left_to_agree(refund)
     if left < refund.amount_fen:
         with post_refund_lowered(refund.order, refund, now=timezone.now()):

@@ -70,7 +70,7 @@ RULES = (
         _LOOK,
         """SELECT r.number FROM orders_refund r LEFT JOIN orders_payment p ON p.id = r.payment_id
            WHERE r.kind NOT IN ('auto', 'refund_only', 'return', 'external') OR r.reason = ''
-              OR (r.kind = 'auto' AND (p.is_applied OR r.opened_by_id IS NOT NULL))
+              OR (r.kind = 'auto' AND p.is_applied)
               OR (r.kind IN ('refund_only', 'return') AND p.id IS NOT NULL AND NOT p.is_applied)
               OR (r.kind = 'return' AND NOT r.is_shipped)
               OR (r.kind IN ('auto', 'external') AND (r.is_shipped OR r.images <> '[]'))
@@ -131,7 +131,7 @@ RULES = (
             WHERE (r.kind IN ('refund_only', 'return') AND r.status <> 'withdrawn'
                    AND r.status <> 'requested' AND r.decided_at IS NULL)
                OR (r.status = 'requested' AND r.decided_at IS NOT NULL)
-               OR (r.status = 'rejected' AND r.decision = '')
+               OR (r.status = 'rejected' AND r.decision = '' AND r.kind <> 'external')
                OR (r.status IN ('requested', 'withdrawn') AND r.decision <> '')
                OR (r.kind IN ('refund_only', 'return') AND r.amount_fen > 0
                    AND r.decided_at IS NOT NULL AND r.decided_by_id IS NULL)
