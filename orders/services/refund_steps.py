@@ -110,28 +110,29 @@ def _apply_again(refund: Refund, reason: str, *, is_closed: bool) -> Refund:
     if (refund.status, refund.out_refund_no) != (RefundStatus.FAILED, number):
         raise RefundStatusConflict(status=refund.status)
     refuse_unknown_refunds(refund.payment)
-    if is_closed:
-        keep_attempt(refund, PlatformRefundStatus.CLOSED, now=now)
     drop_proposal(refund)
-    if is_closed or number is None:
-        refund.out_refund_no = next_refund_number(payment_of(refund))
-        refund.sent_at, refund.platform_id = None, ""
     _lower_to_what_is_left(refund)
     refund.platform_reason = reason or refund.platform_reason
-    refund.status, refund.due_at, refund.attempts = RefundStatus.APPROVED, now, 0
     refund.last_error = refund.platform_status = ""
-    if not refund.amount_fen:
-        # All of it was given back under the number that had been forgotten.
-        refund.status, refund.due_at, refund.succeeded_at = RefundStatus.SUCCEEDED, None, now
+    if is_closed:
+        keep_attempt(refund, PlatformRefundStatus.CLOSED, now=now)
         refund.out_refund_no = None
+    if refund.amount_fen:
+        if refund.out_refund_no is None:
+            refund.out_refund_no = next_refund_number(payment_of(refund))
+            refund.sent_at, refund.platform_id = None, ""
+        refund.status, refund.due_at, refund.attempts = RefundStatus.APPROVED, now, 0
+    else:
+        # All of it was given back elsewhere meanwhile.
+        refund.status, refund.due_at, refund.succeeded_at = RefundStatus.SUCCEEDED, None, now
     refund.save(update_fields=CHANGED_BY_RETRY)
-    if not refund.amount_fen:
+    if refund.status == RefundStatus.SUCCEEDED:
         end_refund(refund, now=now, is_paid=False)
     return refund
 
 
 def _lower_to_what_is_left(refund: Refund) -> None:
-    """A part, or all, was given back outside the shop, and is booked since."""
+    """A part, or all, was given back by a refund that this shop had not made, and that is booked now."""
     left = left_to_agree(refund)
     if left < refund.amount_fen:
         with post_refund_lowered(refund.order, refund, now=timezone.now()):
