@@ -101,8 +101,9 @@ RULES = (
         f"""SELECT r.number FROM orders_refund r LEFT JOIN orders_payment p ON p.id = r.payment_id
             LEFT JOIN (SELECT DISTINCT refund_id FROM orders_refundattempt) ended
               ON ended.refund_id = r.id
-            WHERE (r.kind = 'auto' AND r.number <> CONCAT('R', p.number))
-               OR LENGTH(r.number) < 22 OR r.number NOT LIKE 'R%%'
+            WHERE r.number NOT LIKE 'R%%'
+               OR (LENGTH(r.number) < 22
+                   AND (r.kind <> 'auto' OR r.number <> CONCAT('R', p.number)))
                OR (r.out_refund_no IS NULL AND r.amount_fen > 0
                    AND (r.status IN ('approved', 'processing', 'to_pay_out')
                         OR (r.status = 'failed' AND ended.refund_id IS NULL)
