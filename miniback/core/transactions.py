@@ -4,6 +4,7 @@ import functools
 import random
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
@@ -104,6 +105,11 @@ def in_transaction() -> bool:
     """Say whether a transaction is open, the one around a test case apart."""
     blocks = connection.atomic_blocks
     return bool(blocks) and not getattr(blocks[-1], "_from_testcase", False)
+
+
+def savepoint() -> AbstractContextManager[object]:
+    """Return a block whose refusal leaves the transaction around it intact, where there is one."""
+    return transaction.atomic() if in_transaction() else nullcontext()
 
 
 def assert_no_transaction() -> None:

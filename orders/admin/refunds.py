@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -20,6 +19,7 @@ from miniback.core.models import Upload
 from miniback.core.money import format_yuan
 from miniback.core.pictures import picture_url
 from miniback.core.shop_admin import BegunByStaff, FactsOnly, ShopAdmin, Tabbed, yuan
+from miniback.core.transactions import savepoint
 from miniback.platforms.contract import PlatformRefundStatus
 from orders.admin.refund_forms import (
     ApproveForm,
@@ -293,7 +293,7 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
         for refund in queryset.order_by("pk"):
             try:
                 # A savepoint: the page is one transaction, and a refusal is not to end it.
-                with transaction.atomic():
+                with savepoint():
                     outcome = service(refund, user=request.user, **form.cleaned_data)
             except DomainError as error:
                 self.message_user(request, f"{refund}: {error.reason}", messages.ERROR)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.errors import Conflict, DomainError
-from miniback.core.transactions import atomic
+from miniback.core.transactions import atomic, savepoint
 from orders.models import (
     Bill,
     BillDifference,
@@ -225,7 +225,8 @@ def correct_each(
     refused = []
     for difference in differences:
         try:
-            correct(difference, user=user, note=note)
+            with savepoint():
+                correct(difference, user=user, note=note)
         except DomainError as error:
             refused.append((difference, error))
     return refused
