@@ -31,16 +31,35 @@ from miniback.core.tasks import begin_task, prepare_task
 from miniback.core.uploads import store_upload
 from miniback.jobs import deliver_outbox, run_due_tasks
 from miniback.platforms.contract import Trade, TradeState
-from orders.models import Carrier, Channel, ClaimedCoupon, Order, Payment, Refund
+from orders.models import (
+    BillDifference,
+    Carrier,
+    Channel,
+    ClaimedCoupon,
+    DifferenceKind,
+    Order,
+    Payment,
+    Refund,
+)
 from orders.services import desk
 from orders.services.after_sales import register_return, request_refund, withdraw_refund
 from orders.services.cancellation import cancel_order
 from orders.services.checkout import place_order
+from orders.services.corrections import book_amount, explain_difference, mark_foreign
 from orders.services.daily import compute_day
+from orders.services.discrepancies import (
+    Discrepancy,
+    account_of,
+    record_discrepancies,
+    record_unknown_payment,
+    resolve_by_itself,
+)
 from orders.services.fulfillment import confirm_receipt, hide_order, ship_order
 from orders.services.notices import receive_notice
 from orders.services.payment import start_payment
+from orders.services.payment_corrections import give_back, keep_money, void_payment
 from orders.services.reconciliation import bills_of, reconcile
+from orders.services.refund_corrections import book_external_refund, reverse_refund
 from orders.services.refund_decisions import (
     approve_refund,
     receive_return,
@@ -186,6 +205,39 @@ class Shop:
         line = order.lines.order_by("id")[0]
         more.setdefault("kind", RefundKind.REFUND_ONLY)
         return request_refund(order, quantities={line.pk: pieces}, reason="不想要了", **more)
+
+    def paid_now(self) -> Payment:
+        return Payment.objects.get(order=self.pay(self.place()))
+
+    def give_back_elsewhere(self, payment: Payment, fen: int) -> None:
+        """In the merchant's console, until the customer has it."""
+        number = self.sandbox.console_refund(payment.number, fen)
+        platform = payment_provider("wechat")
+        until(lambda: platform.query_refund(number, payment.number).status == "SUCCESS")
+
+    def differ(
+        self, payment: Payment, kind: DifferenceKind, refund: Refund | None = None, **fen: Any
+    ) -> BillDifference:
+        """Let the platform's view of a payment, or of its refund, be another one."""
+        number = (refund and refund.out_refund_no) or payment.number
+        one = Discrepancy(
+            kind, refund is not None, number, payment.number, payment.transaction_id or "",
+            fen.get("theirs_fen"), fen.get("ours_fen"), payment,
+        )  # fmt: skip
+        (row,) = record_discrepancies(account_of(payment), [one])
+        return row
+
+    def find_unknown(self) -> BillDifference:
+        """Let the platform tell of money that is nobody's."""
+        number = next(self.serial)
+        trade = Trade(
+            number=f"X{number:021d}", state=TradeState.PAID, platform_state="SUCCESS",
+            transaction_id=f"43{number:026d}", amount_fen=UNIT_FEN, currency="CNY",
+            app_id=settings.WECHAT_APP_ID, merchant_id=settings.WECHATPAY_MCH_ID,
+            paid_at=timezone.now(),
+        )  # fmt: skip
+        record_unknown_payment(trade, channel="wechat")
+        return BillDifference.objects.latest("pk")
 
     def settle(self, refund: Refund) -> None:
         """Send what is owed until the platform has paid it."""
@@ -393,7 +445,9 @@ def live(sandbox: SandboxProcess) -> Shop:
     work(shop)
     for fate in WAITING * 2:
         fate(shop)
+    shop.give_back_elsewhere(shop.paid_now(), 1000)
     compare_bill(shop)
+    correct(shop)
     return shop
 
 
@@ -424,3 +478,37 @@ def compare_bill(shop: Shop) -> None:
     shop.sandbox.advance(24 * 3600)
     for bill in bills_of("wechat", today):
         reconcile(bill)
+    shop.sandbox.advance(-24 * 3600)
+
+
+def correct(shop: Shop) -> None:
+    """Let staff resolve differences of every kind; the first is in a bill."""
+    by: Any = {"user": shop.clerk, "note": "已与平台核对"}
+    kinds = DifferenceKind
+    for difference in BillDifference.objects.filter(status="open"):
+        book_external_refund(difference, **by)
+    compare_bill(shop)
+    for resolve in (keep_money, give_back, mark_foreign):
+        resolve(shop.find_unknown(), **by)
+    for is_shipped in (False, True):
+        payment = shop.paid_now()
+        if is_shipped:
+            assert payment.order
+            shop.ship(payment.order)
+        ours = {"ours_fen": int(payment.amount_fen)}
+        void_payment(shop.differ(payment, kinds.NOT_THEIRS, **ours), **by)
+    payment = shop.paid_now()
+    fen = {"ours_fen": int(payment.amount_fen), "theirs_fen": int(payment.amount_fen) + 1}
+    book_amount(shop.differ(payment, kinds.AMOUNT, **fen), **by)
+    same = {"ours_fen": int(payment.amount_fen), "theirs_fen": int(payment.amount_fen)}
+    explain_difference(shop.differ(payment, kinds.TRANSACTION, **same), **by)
+    for is_retried in (True, False):
+        order = shop.pay(shop.place())
+        refund = approve_refund(shop.want_back(order), user=shop.clerk)
+        shop.settle(refund)
+        payment = Payment.objects.get(order=order)
+        ours = {"ours_fen": int(refund.amount_fen)}
+        reverse_refund(shop.differ(payment, kinds.NOT_THEIRS, refund, **ours), **by)
+        if is_retried:
+            shop.settle(reapply_refund(refund, user=shop.clerk))
+    resolve_by_itself(BillDifference.objects.filter(pk=shop.find_unknown().pk), "再次核对时已一致")

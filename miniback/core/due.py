@@ -62,11 +62,14 @@ def try_each(
     """Hand each row to ``act``; one that raises is logged, and the next follows.
 
     Such rows have no due time. Give them in no order (``order_by("?")``), so that those which fail
-    are not the first of every run.
+    are not the first of every run. A host that is down ends the run: all rows ask the same one.
     """
     for row in within_budget(rows):
         try:
             act(row)
+        except HostDown as error:
+            logger.warning("%s %s and what follows: %s", row._meta.model_name, row, error)
+            return
         except Exception as error:
             _log(row, error, expected)
 

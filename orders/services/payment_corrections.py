@@ -172,7 +172,6 @@ def give_back(difference: BillDifference, *, user: Any, note: str) -> BillDiffer
     post_payment(payment, is_applied=False, now=now)
     refund = refund_payment(payment, reason=note[:80], now=now)
     Refund.objects.filter(pk=refund.pk).update(
-        opened_by=user,
         decided_by=user,
         decided_at=now,
         first_approved_by=difference.first_approved_by_id,

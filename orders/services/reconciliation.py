@@ -194,8 +194,10 @@ def bills_of(channel: str, day: date) -> list[Bill]:
     if is_offered(channel):
         current = payment_provider(channel)
         accounts.add(Account(channel, current.app_id, current.merchant_id))
+    defaults = {"due_at": database_now()}
     return [
-        Bill.objects.get_or_create(**account._asdict(), day=day)[0] for account in sorted(accounts)
+        Bill.objects.get_or_create(**account._asdict(), day=day, defaults=defaults)[0]
+        for account in sorted(accounts)
     ]
 
 

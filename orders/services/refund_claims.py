@@ -7,6 +7,7 @@ from django.db.models import F, Q, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.errors import Conflict, NotFound
+from miniback.platforms.contract import PlatformRefundStatus
 from orders.models import (
     BillDifference,
     DifferenceStatus,
@@ -129,13 +130,14 @@ def left_to_agree(refund: Refund) -> int:
 def left_at_platform(payment: Payment) -> int:
     """Return the fen of a payment that the platform may still give back to anybody.
 
-    Apart from what it gave back, or is giving back, it holds what the shop paid out by itself, what
-    was written off, and what it has not taken on: that failed, or was not answered yet.
+    Apart from what it gave back it holds what the shop paid out by itself, what was written off, and
+    what is agreed and that it has not taken on: never sent, or failed otherwise than on its way.
     """
     stays = (
         Q(status=RefundStatus.WRITTEN_OFF, is_to_shop=False)
         | Q(status=RefundStatus.SUCCEEDED, method=RefundMethod.SHOP, is_to_shop=False)
-        | Q(status__in=[RefundStatus.APPROVED, RefundStatus.FAILED])
+        | Q(status=RefundStatus.APPROVED, sent_at=None)
+        | (Q(status=RefundStatus.FAILED) & ~Q(platform_status=PlatformRefundStatus.ABNORMAL))
         | Q(status__in=NOT_AGREED)
         | Q(status=RefundStatus.RETURNING)
     )

@@ -143,6 +143,23 @@ def test_rows_without_a_due_time_go_on_after_one_that_raises() -> None:
     assert seen == ["one", "two"]
 
 
+def test_a_host_that_is_down_ends_a_run_over_rows_without_a_due_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A thousand orders are not a thousand warnings."""
+    seen: list[str] = []
+
+    def act(row: Model) -> None:
+        seen.append(str(row))
+        raise HostDown(12)
+
+    for name in ("one", "two"):
+        JobLease.objects.create(name=name, due_at=timezone.now())
+    try_each(JobLease.objects.order_by("name"), act)
+    assert seen == ["one"]
+    assert len(caplog.records) == 1
+
+
 def test_claims_go_by_the_databases_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine a day ahead finds nothing due, and what it claims is not away for a day."""
     wrong = timedelta(days=1)

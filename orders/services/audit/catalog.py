@@ -67,7 +67,8 @@ RULES = (
               OR (NOT is_visible AND moderation = 'passed')
               OR (moderation = 'waiting' AND (written_at IS NULL OR written_at < %(ago_2_hours)s))
               OR (reply <> '' AND replied_at IS NULL) OR (reply = '' AND replied_at IS NOT NULL)
-              OR replied_at > %(ahead_10_minutes)s OR replied_at < created_at OR followed_up_at < created_at OR written_at < created_at
+              OR replied_at > %(ahead_10_minutes)s OR replied_at < created_at
+              OR followed_up_at < created_at OR written_at < created_at
               OR (followed_up_at IS NULL AND follow_up <> '')
               OR (followed_up_at IS NOT NULL AND DIFFER(written_at, followed_up_at))
               OR (followed_up_at IS NULL AND written_at <> created_at)

@@ -46,13 +46,14 @@ _SUBJECTS = (
     ("payout:", "orders_refund", "number"),
     ("write-off:", "orders_refund", "number"),
     ("external-refund:", "orders_refund", "number"),
+    ("external-refund-void:", "orders_refund", "number"),
     ("refund-to-shop:", "orders_refund", "out_refund_no"),
     ("sale:", "orders_order", "number"),
     ("sale-undone:", "orders_order", "number"),
 )
 _UNKNOWN = " UNION ".join(
     f"""SELECT t.event_key FROM orders_ledgertransaction t
-        LEFT JOIN {table} s ON s.{column} = SUBSTR(t.event_key, {len(key) + 1})
+        LEFT JOIN {table} s ON s.{column} = NAMED(t.event_key, {len(key) + 1})
         WHERE t.event_key LIKE '{key}%%' AND s.id IS NULL"""  # noqa: S608
     for key, table, column in _SUBJECTS
 )
@@ -89,8 +90,8 @@ RULES = (
         f"""SELECT t.event_key FROM orders_ledgertransaction t WHERE {_KEYS}
             UNION {_UNKNOWN}
             UNION SELECT t.event_key FROM orders_ledgertransaction t
-            LEFT JOIN orders_refund r ON r.out_refund_no = SUBSTR(t.event_key, 8)
-            LEFT JOIN orders_refundattempt a ON a.out_refund_no = SUBSTR(t.event_key, 8)
+            LEFT JOIN orders_refund r ON r.out_refund_no = NAMED(t.event_key, 8)
+            LEFT JOIN orders_refundattempt a ON a.out_refund_no = NAMED(t.event_key, 8)
             WHERE t.event_key LIKE 'refund:%%' AND r.id IS NULL AND a.id IS NULL""",  # noqa: S608
     ),
     Rule(
@@ -126,6 +127,7 @@ RULES = (
         "Compare the platform's bill of the day: it tells which of the two was changed.",
         """SELECT p.number FROM orders_payment p
            LEFT JOIN orders_ledgertransaction t ON t.event_key = CONCAT('payment:', p.number)
+           LEFT JOIN orders_ledgertransaction v ON v.event_key = CONCAT('payment-void:', p.number)
            LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
            WHERE (p.status IN ('paid', 'voided') AND t.id IS NULL)
               OR (p.status NOT IN ('paid', 'voided') AND t.id IS NOT NULL)
@@ -133,8 +135,10 @@ RULES = (
                   OR SECONDS(t.posted_at, p.paid_at) > 600
                   OR e.amount_fen <> CASE
                      WHEN e.account = CONCAT('platform:', p.channel) THEN p.amount_fen
-                     WHEN e.account = 'receivable' AND p.is_applied THEN -p.amount_fen
-                     WHEN e.account = 'customer_refunds' AND NOT p.is_applied THEN -p.amount_fen
+                     WHEN e.account = 'receivable' AND (p.is_applied OR v.id IS NOT NULL)
+                     THEN -p.amount_fen
+                     WHEN e.account = 'customer_refunds' AND (NOT p.is_applied OR v.id IS NOT NULL)
+                     THEN -p.amount_fen
                      ELSE 0 END))""",
     ),
     Rule(
@@ -143,11 +147,23 @@ RULES = (
         "Void the payment from the page of differences, or write back its status.",
         """SELECT p.number FROM orders_payment p
            LEFT JOIN orders_ledgertransaction t ON t.event_key = CONCAT('payment-void:', p.number)
-           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
-             AND e.account = CONCAT('platform:', p.channel)
-           WHERE (p.status = 'voided' AND (t.id IS NULL OR DIFFER(e.amount_fen, -p.amount_fen)
-                  OR DIFFER(t.posted_at, p.voided_at) OR DIFFER(t.order_id, p.order_id)))
-              OR (p.status <> 'voided' AND t.id IS NOT NULL)""",
+           WHERE p.status = 'voided' AND t.id IS NULL
+           UNION SELECT v.number FROM
+             (SELECT NAMED(t.event_key, 14) AS number, COUNT(*) AS voids, MAX(t.posted_at) AS voided_at,
+                     MIN(t.order_id) AS order_id, MIN(e.amount_fen) AS least, MAX(e.amount_fen) AS most
+              FROM orders_ledgertransaction t
+              LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
+                AND e.account LIKE 'platform:%%'
+              WHERE t.event_key LIKE 'payment-void:%%' GROUP BY NAMED(t.event_key, 14)) v
+           LEFT JOIN orders_payment p ON p.number = v.number
+           LEFT JOIN (SELECT NAMED(t.event_key, 9) AS number, COUNT(*) AS bookings
+                      FROM orders_ledgertransaction t WHERE t.event_key LIKE 'payment:%%:%%'
+                      GROUP BY NAMED(t.event_key, 9)) b ON b.number = v.number
+           WHERE p.id IS NULL OR DIFFER(p.order_id, v.order_id)
+              OR DIFFER(v.least, -p.amount_fen) OR DIFFER(v.most, -p.amount_fen)
+              OR v.voids <> 1 + COALESCE(b.bookings, 0)
+                 - CASE WHEN p.status = 'paid' THEN 1 ELSE 0 END
+              OR (p.status = 'voided' AND DIFFER(p.voided_at, v.voided_at))""",
     ),
     Rule(
         "receivable-settled",
@@ -204,9 +220,12 @@ RULES = (
         """SELECT r.number FROM orders_refund r JOIN orders_payment p ON p.id = r.payment_id
            LEFT JOIN orders_ledgertransaction t ON t.event_key = CONCAT('refund:', r.out_refund_no)
            LEFT JOIN orders_ledgertransaction v ON v.event_key = CONCAT('refund-void:', r.out_refund_no)
+           LEFT JOIN orders_ledgertransaction again
+             ON again.event_key = CONCAT('refund:', r.out_refund_no, ':2')
            LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
            WHERE (r.status = 'succeeded' AND r.method = 'platform' AND r.amount_fen > 0
-                  AND (t.id IS NULL OR v.id IS NOT NULL OR DIFFER(t.posted_at, r.succeeded_at)))
+                  AND (t.id IS NULL OR (v.id IS NOT NULL AND again.id IS NULL)
+                       OR (v.id IS NULL AND DIFFER(t.posted_at, r.succeeded_at))))
               OR (NOT (r.status = 'succeeded' AND r.method = 'platform')
                   AND t.id IS NOT NULL AND v.id IS NULL)
               OR (t.id IS NULL AND v.id IS NOT NULL)
@@ -271,6 +290,19 @@ RULES = (
         ),
     ),
     Rule(
+        "external-refund-void-posted",
+        "A refund that was never made outside the shop is no correction any more.",
+        "Compare the platform's own page of the payment.",
+        _SETTLED.format(
+            key="external-refund-void:",
+            number="number",
+            when="r.kind = 'external' AND r.status = 'rejected'",
+            plus=_OWED,
+            minus="'corrections'",
+            moment=_NO_MOMENT,
+        ),
+    ),
+    Rule(
         "refund-to-shop-posted",
         "Money that a platform sent to the shop's own account is there.",
         "Compare the statement of the shop's bank.",
@@ -306,8 +338,8 @@ RULES = (
            WHERE (e.account = 'shop_bank' AND t.event_key NOT LIKE 'refund-to-shop:%%'
                   AND t.event_key NOT LIKE 'payout:%%')
               OR (e.account = 'corrections' AND t.event_key NOT LIKE 'write-off:%%'
-                  AND t.event_key NOT LIKE 'external-refund:%%'
+                  AND t.event_key NOT LIKE 'external-refund%%'
                   AND t.event_key NOT LIKE 'refund-lowered:%%'
-                  AND t.event_key NOT LIKE 'payment-%%' AND t.event_key NOT LIKE 'difference:%%')""",
+                  AND t.event_key NOT LIKE 'payment%%' AND t.event_key NOT LIKE 'difference:%%')""",
     ),
 )

@@ -69,7 +69,7 @@ RULES = (
                   AND (due_at IS NULL OR due_at > %(ahead_2_hours)s))
               OR (status = 'failed' AND due_at > %(ahead_2_hours)s)
               OR (status = 'failed' AND due_at IS NULL AND out_refund_no IS NOT NULL
-                  AND platform_status NOT IN ('CLOSED', 'KNOWN_BEFORE'))
+                  AND platform_status NOT IN ('CLOSED', 'KNOWN_BEFORE', 'SUCCESS'))
               OR (status = 'failed' AND due_at IS NULL AND last_error = '')
               OR (status NOT IN ('approved', 'processing', 'failed') AND due_at IS NOT NULL)""",
     ),

@@ -70,7 +70,7 @@ RULES = (
         _LOOK,
         """SELECT r.number FROM orders_refund r LEFT JOIN orders_payment p ON p.id = r.payment_id
            WHERE r.kind NOT IN ('auto', 'refund_only', 'return', 'external') OR r.reason = ''
-              OR (r.kind = 'auto' AND (p.is_applied OR r.opened_by_id IS NOT NULL))
+              OR (r.kind = 'auto' AND p.is_applied)
               OR (r.kind IN ('refund_only', 'return') AND p.id IS NOT NULL AND NOT p.is_applied)
               OR (r.kind = 'return' AND NOT r.is_shipped)
               OR (r.kind IN ('auto', 'external') AND (r.is_shipped OR r.images <> '[]'))
@@ -114,9 +114,10 @@ RULES = (
             LEFT JOIN orders_refund r ON r.id = a.refund_id
             LEFT JOIN orders_payment p ON p.id = r.payment_id
             LEFT JOIN orders_refund other ON other.out_refund_no = a.out_refund_no
-            WHERE p.id IS NULL OR other.id IS NOT NULL OR a.platform_status = ''
+            WHERE p.id IS NULL OR a.platform_status = ''
+               OR (other.id IS NOT NULL AND other.kind <> 'external')
                OR a.ended_at < r.created_at OR a.ended_at > %(ahead_10_minutes)s
-               OR (a.out_refund_no <> r.number
+               OR (a.out_refund_no <> r.number AND r.kind <> 'external'
                    AND a.out_refund_no NOT LIKE CONCAT(p.number, 'R%%'))""",  # noqa: S608
     ),
     Rule(
@@ -130,7 +131,7 @@ RULES = (
             WHERE (r.kind IN ('refund_only', 'return') AND r.status <> 'withdrawn'
                    AND r.status <> 'requested' AND r.decided_at IS NULL)
                OR (r.status = 'requested' AND r.decided_at IS NOT NULL)
-               OR (r.status = 'rejected' AND r.decision = '')
+               OR (r.status = 'rejected' AND r.decision = '' AND r.kind <> 'external')
                OR (r.status IN ('requested', 'withdrawn') AND r.decision <> '')
                OR (r.kind IN ('refund_only', 'return') AND r.amount_fen > 0
                    AND r.decided_at IS NOT NULL AND r.decided_by_id IS NULL)

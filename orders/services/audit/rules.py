@@ -69,6 +69,12 @@ MACROS: Final[dict[str, dict[str, str]]] = {
         "mysql": "(({0}) DIV ({1}))",
         "postgresql": "DIV(({0})::numeric, ({1})::numeric)",
     },
+    # The number in an event's key that begins at a place: a colon ends it.
+    "NAMED": {
+        "sqlite": "substr(substr({0}, {1}), 1, instr(substr({0}, {1}) || ':', ':') - 1)",
+        "mysql": "SUBSTRING_INDEX(SUBSTR({0}, {1}), ':', 1)",
+        "postgresql": "SPLIT_PART(SUBSTR({0}, {1}), ':', 1)",
+    },
     "NUMBER": {
         "sqlite": "CAST({0} AS INTEGER)",
         "mysql": "CAST({0} AS SIGNED)",
