@@ -185,8 +185,8 @@ def _held(refund: Refund) -> Iterator[Refund]:
     fresh = read_refund(refund)
     try:
         recently = timezone.now() - SEND_LEASE
-        is_sent = fresh.status == RefundStatus.FAILED and not fresh.last_error
-        if not taken or (is_sent and fresh.sent_at and fresh.sent_at > recently):
+        is_sent = not fresh.last_error and fresh.sent_at and fresh.sent_at > recently
+        if fresh.status == RefundStatus.FAILED and (is_sent or not taken):
             # It is on its way to the platform in this moment.
             raise PlatformUnavailable(retry_after=int(SEND_LEASE.total_seconds()))
         yield fresh
