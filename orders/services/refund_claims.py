@@ -19,7 +19,14 @@ from orders.models import (
     RefundLine,
 )
 from orders.pricing import refundable
-from orders.status import NOT_AGREED, NOT_CLAIMING, OrderStatus, RefundMethod, RefundStatus
+from orders.status import (
+    NOT_AGREED,
+    NOT_CLAIMING,
+    OrderStatus,
+    PaymentStatus,
+    RefundMethod,
+    RefundStatus,
+)
 
 
 class OverRefund(Conflict):
@@ -103,13 +110,18 @@ def claiming(payment: Payment) -> QuerySet[Refund]:
 
 
 def left_of(payment: Payment) -> int:
-    """Return the fen of a payment that no refund claims, made here or elsewhere; never negative."""
+    """Return the fen of a payment that no refund claims, made here or elsewhere; never negative.
+
+    Of a payment that the platform never got nothing is left.
+    """
+    if payment.status == PaymentStatus.VOIDED:
+        return 0
     return max(int(payment.amount_fen) - _sum(claiming(payment), "amount_fen"), 0)
 
 
 def left_to_agree(refund: Refund) -> int:
     """Return how much of its payment a refund may have: what no other one was agreed to get."""
-    if refund.payment is None:
+    if refund.payment is None or refund.payment.status == PaymentStatus.VOIDED:
         return 0
     others = claiming(refund.payment).exclude(status__in=NOT_AGREED).exclude(pk=refund.pk)
     return max(int(refund.payment.amount_fen) - _sum(others, "amount_fen"), 0)
