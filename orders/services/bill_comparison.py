@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from miniback.platforms.contract import BillRow
 from orders.models import DifferenceKind, Payment, Refund
-from orders.services.discrepancies import KNOWN_BEFORE, Account, Discrepancy
+from orders.services.difference_rows import KNOWN_BEFORE, Account, Discrepancy
 from orders.status import PaymentStatus, RefundMethod, RefundStatus
 
 BATCH = 500
