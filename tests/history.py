@@ -47,13 +47,13 @@ from orders.services.cancellation import cancel_order
 from orders.services.checkout import place_order
 from orders.services.corrections import book_amount, explain_difference, mark_foreign
 from orders.services.daily import compute_day
-from orders.services.discrepancies import (
+from orders.services.difference_rows import (
     Discrepancy,
     account_of,
     record_discrepancies,
-    record_unknown_payment,
     resolve_by_itself,
 )
+from orders.services.discrepancies import record_unknown_payment
 from orders.services.fulfillment import confirm_receipt, hide_order, ship_order
 from orders.services.notices import receive_notice
 from orders.services.payment import start_payment

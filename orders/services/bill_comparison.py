@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from miniback.platforms.contract import BillRow
 from orders.models import DifferenceKind, Payment, Refund
-from orders.services.discrepancies import KNOWN_BEFORE, Account, Discrepancy
+from orders.services.difference_rows import KNOWN_BEFORE, Account, Discrepancy
 from orders.status import PaymentStatus, RefundMethod, RefundStatus
 
 BATCH = 500
@@ -144,8 +144,9 @@ def _payment(kind: DifferenceKind, row: BillRow, mine: Payment | None) -> Discre
 
 def compare_refunds(account: Account, day: date, rows: Rows) -> Iterator[Discrepancy]:
     refunds = Refund.objects.filter(payment__channel=account.channel).select_related("payment")
-    # What was ended by hand has no number at the platform any more, unless it went to the shop's account.
-    agreed = refunds.filter(status__in=[*WITH_PLATFORM, RefundStatus.WRITTEN_OFF])
+    # What was written off the platform still has, unless it went to the shop's account.
+    to_shop = Q(status=RefundStatus.WRITTEN_OFF, is_to_shop=True)
+    agreed = refunds.filter(Q(status__in=WITH_PLATFORM) | to_shop)
     known = _mark(agreed.exclude(platform_status=KNOWN_BEFORE), "out_refund_no", rows, day)
     payments = _payments_of_rows(account, rows)
     for number, (row, *more) in rows.items():

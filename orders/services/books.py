@@ -19,7 +19,7 @@ from orders.models import (
     Refund,
     RefundLine,
 )
-from orders.status import AGREED
+from orders.status import AGREED, RefundKind
 
 INCOME = [Account.GOODS, Account.FREIGHT, Account.COUPONS]
 EXTERNAL_REFUND = "external-refund:"
@@ -79,16 +79,21 @@ def post_refund_lowered(order: Order | None, refund: Refund, *, now: datetime) -
 
     The customer is owed less; what was sold stays sold for as much.
     """
-    old_fen, before = int(refund.amount_fen), _owed(order, refund) if order else {}
+    before = _owed_of(order, refund)
     yield
-    after = _owed(order, refund) if order else {}
+    after = _owed_of(order, refund)
     amounts = {account: after[account] - before[account] for account in before}
-    if not any(amounts.values()):
-        lowered_fen = old_fen - int(refund.amount_fen)
-        amounts = {Account.CUSTOMER_REFUNDS: lowered_fen, Account.CORRECTIONS: -lowered_fen}
+    # Of a late payment nothing was sold: what went back elsewhere stands in corrections.
+    amounts[Account.CORRECTIONS] = -sum(amounts.values())
     # Never twice to the same amount: it only falls.
     key = f"refund-lowered:{refund.number}:{int(refund.amount_fen)}"
     _post(key, refund.order_id, now, amounts)
+
+
+def _owed_of(order: Order | None, refund: Refund) -> dict[Account, int]:
+    if order is None or refund.kind == RefundKind.AUTO:
+        return {Account.CUSTOMER_REFUNDS: -int(refund.amount_fen)}
+    return _owed(order, refund)
 
 
 def _owed(order: Order, refund: Refund) -> dict[Account, int]:

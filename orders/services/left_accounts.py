@@ -8,7 +8,7 @@ from miniback.core.doctor import Finding
 from miniback.core.providers import payment_provider
 from miniback.platforms.errors import Misconfigured
 from orders.models import Payment, Refund
-from orders.services.discrepancies import Account
+from orders.services.difference_rows import Account
 from orders.status import UNSETTLED, OrderStatus
 
 # Their money may yet have to go back.

@@ -48,7 +48,8 @@ def lower_refund(refund: Refund, amount_fen: int) -> None:
     """Make it less: freight goes first, then every line by its share."""
     lines = list(refund.lines.order_by("line_id"))
     asked = sum(int(line.claimed_fen) for line in lines)
-    refund.freight_fen = max(amount_fen - asked, 0)
+    # A late payment's refund is of neither.
+    refund.freight_fen = min(max(amount_fen - asked, 0), int(refund.freight_fen))
     parts = spread(amount_fen - refund.freight_fen, [int(line.claimed_fen) for line in lines])
     for line, part in zip(lines, parts, strict=True):
         line.amount_fen = part

@@ -37,7 +37,7 @@ from orders.services.bill_comparison import (
     refund_rows,
     refunded_on,
 )
-from orders.services.discrepancies import (
+from orders.services.difference_rows import (
     KNOWN_BEFORE,
     Account,
     record_discrepancies,

@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 IN_FLIGHT = {PlatformRefundStatus.SUCCESS, PlatformRefundStatus.PROCESSING}
 ACCOUNT_GONE = "ACCOUNT_GONE"
+# Of a number that the platform never took on.
+GIVEN_UP = "GIVEN_UP"
 CHANGED_BY_RETRY = [
     "status", "out_refund_no", "sent_at", "platform_id", "platform_status", "platform_reason",
     "amount_fen", "freight_fen", "due_at", "attempts", "last_error", "succeeded_at",
@@ -112,11 +114,11 @@ def _apply_again(refund: Refund, reason: str, *, is_closed: bool) -> Refund:
     refuse_unknown_refunds(refund.payment)
     drop_proposal(refund)
     _lower_to_what_is_left(refund)
+    if refund.out_refund_no and (is_closed or not refund.amount_fen):
+        keep_attempt(refund, PlatformRefundStatus.CLOSED if is_closed else GIVEN_UP, now=now)
+        refund.out_refund_no = None
     refund.platform_reason = reason or refund.platform_reason
     refund.last_error = refund.platform_status = ""
-    if is_closed:
-        keep_attempt(refund, PlatformRefundStatus.CLOSED, now=now)
-        refund.out_refund_no = None
     if refund.amount_fen:
         if refund.out_refund_no is None:
             refund.out_refund_no = next_refund_number(payment_of(refund))
@@ -132,7 +134,7 @@ def _apply_again(refund: Refund, reason: str, *, is_closed: bool) -> Refund:
 
 
 def _lower_to_what_is_left(refund: Refund) -> None:
-    """A part, or all, was given back by a refund that this shop had not made, and that is booked now."""
+    """A part, or all, was given back outside the shop, and is booked since."""
     left = left_to_agree(refund)
     if left < refund.amount_fen:
         with post_refund_lowered(refund.order, refund, now=timezone.now()):
@@ -183,8 +185,8 @@ def _held(refund: Refund) -> Iterator[Refund]:
     fresh = read_refund(refund)
     try:
         recently = timezone.now() - SEND_LEASE
-        is_sent = fresh.status == RefundStatus.FAILED and not fresh.last_error
-        if not taken or (is_sent and fresh.sent_at and fresh.sent_at > recently):
+        is_sent = not fresh.last_error and fresh.sent_at and fresh.sent_at > recently
+        if fresh.status == RefundStatus.FAILED and (is_sent or not taken):
             # It is on its way to the platform in this moment.
             raise PlatformUnavailable(retry_after=int(SEND_LEASE.total_seconds()))
         yield fresh
@@ -233,7 +235,7 @@ def _end(refund: Refund, proposal: Proposal, to: RefundStatus, user: Any) -> Ref
         refund.succeeded_at = now
     if not refund.is_to_shop and refund.out_refund_no:
         # Should the platform pay it after all, that is a refund of its own.
-        keep_attempt(refund, refund.platform_status or "GIVEN_UP", now=now)
+        keep_attempt(refund, refund.platform_status or GIVEN_UP, now=now)
         refund.out_refund_no = None
     refund.save(update_fields=CHANGED_BY_HAND)
     post = post_payout if is_paid else post_write_off

@@ -26,11 +26,8 @@ from orders.models import (
 )
 from orders.services.books import post_refund, post_refund_to_shop
 from orders.services.channels import notify_url, provider_of
-from orders.services.discrepancies import (
-    KNOWN_BEFORE,
-    record_refund_amount,
-    record_unknown_refund,
-)
+from orders.services.difference_rows import KNOWN_BEFORE
+from orders.services.discrepancies import record_refund_amount, record_unknown_refund
 from orders.services.messages import tell_customer
 from orders.services.owed_refunds import cancel_if_all_is_back
 from orders.services.refund_approvals import drop_proposal

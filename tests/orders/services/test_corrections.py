@@ -30,13 +30,8 @@ from orders.services.corrections import (
     fitting,
     mark_foreign,
 )
-from orders.services.discrepancies import (
-    Account,
-    Discrepancy,
-    account_of,
-    record_discrepancies,
-    record_unknown_refund,
-)
+from orders.services.difference_rows import Account, Discrepancy, account_of, record_discrepancies
+from orders.services.discrepancies import record_unknown_refund
 from orders.services.fulfillment import ship_order
 from orders.services.payment_corrections import (
     RefundUnderWay,

@@ -11,12 +11,14 @@ from orders.services import desk
 from orders.services.discrepancies import record_unknown_refund
 from orders.services.fulfillment import ship_order
 from orders.services.refund_claims import RefundUnknown
+from orders.services.refund_corrections import book_external_refund
 from orders.services.refund_steps import pay_out_refund, reapply_refund
 from orders.services.refunds import send_due_refunds
 from tests.factories import make_staff
 from tests.orders.conftest import Deal
 from tests.orders.services.test_failed_refunds import refusal, sent, the_refund
 from tests.orders.services.test_payment import settle_refunds
+from tests.orders.services.test_refund_amounts import balances
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,3 +99,39 @@ def test_nothing_is_shipped_while_a_refund_is_in_doubt(deal: Deal, clerk: Staff)
     BillDifference.objects.update(status="resolved")
     ship()
     assert Order.objects.get().status == "shipped"
+
+
+@pytest.mark.parametrize("fen", [1000, 3980])
+def test_what_was_forgotten_is_booked_and_the_rest_goes_back(
+    owed: Deal, clerk: Staff, fen: int
+) -> None:
+    """Of all nothing is left to send; of a part, the rest goes back under the next number."""
+    number = f"{owed.payment.number}R1"
+    owed.sandbox.console_refund(owed.payment.number, fen, out_refund_no=number)
+    send_due_refunds()
+    book_external_refund(BillDifference.objects.get(), user=clerk, note="before the restore")
+    reapply_refund(Refund.objects.get(kind="refund_only"), user=clerk)
+    settle_refunds(owed)
+    ours = Refund.objects.get(kind="refund_only")
+    assert (ours.status, ours.amount_fen) == ("succeeded", 3980 - fen)
+    assert owed.order.status == "cancelled"
+    assert owed.sandbox.net_fen() == 0
+    assert balances() == {"goods": -fen, "corrections": fen}
+
+
+def test_a_late_payment_that_was_given_back_elsewhere_is_not_given_back_again(
+    deal: Deal, clerk: Staff
+) -> None:
+    desk.call_off(deal.order, reason="x", user=clerk)
+    deal.pay()
+    number = f"{deal.payment.number}R1"
+    deal.sandbox.console_refund(deal.payment.number, 1000, out_refund_no=number, notify=False)
+    deal.check()
+    send_due_refunds()
+    assert Refund.objects.get().platform_status == "KNOWN_BEFORE"
+    named = BillDifference.objects.get(number=number)
+    book_external_refund(named, user=clerk, note="in the console")
+    reapply_refund(Refund.objects.get(kind="auto"), user=clerk)
+    settle_refunds(deal)
+    assert Refund.objects.get(kind="auto").amount_fen == 2980
+    assert (deal.sandbox.net_fen(), balances()) == (0, {})

@@ -25,7 +25,7 @@ from orders.services.audit import audit
 from orders.services.cancellation import close_unpaid_orders
 from orders.services.channels import notify_url, provider_of
 from orders.services.corrections import Correction, explain_difference, fitting
-from orders.services.discrepancies import account_of
+from orders.services.difference_rows import account_of
 from orders.services.fulfillment import ship_order
 from orders.services.left_accounts import left_accounts
 from orders.services.payment_corrections import book_to_order, give_back

@@ -21,7 +21,7 @@ from orders.services.bill_comparison import (
     refund_rows,
 )
 from orders.services.cancellation import cancel_order
-from orders.services.discrepancies import account_of, record_discrepancies
+from orders.services.difference_rows import account_of, record_discrepancies
 from orders.services.reconciliation import (
     bills_of,
     open_bills,
