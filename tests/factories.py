@@ -23,7 +23,8 @@ from orders.services.settlement import record_trade
 serial = itertools.count(1)
 
 
-def make_customer(*, openid: str | None = None, app_id: str = "wxsandboxtest") -> User:
+def make_customer(*, openid: str | None = None, app_id: str | None = None) -> User:
+    app_id = app_id or settings.WECHAT_APP_ID or "wxsandboxtest"
     openid = openid or f"o-{next(serial)}"
     login = Login(openid)
     return start_session(platform=Platform.WECHAT, app_id=app_id, login=login, device="").user

@@ -8,10 +8,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from orders.admin.refunds import NEEDS_ANOTHER
 from orders.models import Order, OrderLine, Refund
 from orders.services.after_sales import request_refund
+from orders.services.refund_decisions import approve_refund
 from orders.status import RefundKind
 from tests.factories import make_order, make_staff, pay
+from tests.orders.test_states import say
 
 pytestmark = pytest.mark.django_db
 
@@ -103,3 +106,33 @@ def test_many_are_approved_each_by_itself(client: Any, deal: Any, settings: Any)
     large.refresh_from_db()
     assert (small.status, small.decision, large.status) == ("approved", "好", "requested")
     assert large.number in page.content.decode()
+
+
+def test_the_second_member_sees_what_the_first_proposed(client: Any, asked: Refund) -> None:
+    one, two = make_staff(username="one"), make_staff(username="two")
+    refund = approve_refund(asked, user=one)
+    say(refund, "CLOSED")
+    page = reverse("admin:orders_refund_change", args=[refund.pk])
+    client.force_login(one)
+    shown = [button["action"].url for button in client.get(page).context["buttons"]]
+    assert shown == ["reapply", "pay-out", "write-off"]
+    answer = decide(client, refund, "pay-out", reference="ICBC 1")
+    assert [str(message) for message in answer.context["messages"]] == [str(NEEDS_ANOTHER)]
+
+    client.force_login(two)
+    form = client.get(reverse("admin:orders_refund_pay-out", args=[refund.pk])).context["form"]
+    assert form["reference"].value() == "ICBC 1"
+    assert "one" in str(form.fields["reference"].help_text)
+    decide(client, refund, "pay-out", reference="ICBC 1")
+    refund.refresh_from_db()
+    assert (refund.status, refund.payout_reference) == ("succeeded", "ICBC 1")
+    assert "ICBC 1" in client.get(page).content.decode()
+
+
+def test_an_abnormal_refund_can_be_sent_another_way(client: Any, asked: Refund) -> None:
+    refund = approve_refund(asked, user=make_staff(username="one"))
+    say(refund, "ABNORMAL")
+    client.force_login(make_staff(username="two"))
+    page = client.get(reverse("admin:orders_refund_change", args=[refund.pk]))
+    shown = [button["action"].url for button in page.context["buttons"]]
+    assert shown == ["redirect", "pay-out", "write-off"]

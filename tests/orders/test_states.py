@@ -134,6 +134,7 @@ def say(refund: Refund, status: str) -> None:
     """The platform answers about a refund, where it has ever heard of it."""
     refund.refresh_from_db()
     if refund.out_refund_no and refund.payment:
+        Refund.objects.filter(pk=refund.pk, sent_at=None).update(sent_at=timezone.now())
         number, payment = refund.out_refund_no, refund.payment.number
         record_refund(PlatformRefund(number, payment, "50", status, int(refund.amount_fen), "CNY"))
 

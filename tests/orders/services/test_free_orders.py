@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import Staff, User
 from catalog.models import Sku
@@ -80,6 +81,7 @@ def arrive(refund: Refund) -> None:
     """The platform has paid it."""
     refund.refresh_from_db()
     assert refund.payment and refund.out_refund_no
+    Refund.objects.filter(pk=refund.pk).update(sent_at=timezone.now())
     answer = (
         refund.out_refund_no,
         refund.payment.number,

@@ -1,4 +1,4 @@
-"""Money that cannot go back the way it came (PLATFORMS B7: ABNORMAL)."""
+"""Money that cannot go back the way it came: WeChat Pay calls it ABNORMAL."""
 
 from typing import Any
 
