@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Model
 from django.test import override_settings
 from django.utils import timezone
 
@@ -15,8 +16,10 @@ from catalog.models import Sku
 from orders.models import LedgerEntry
 from orders.services.audit import RULES, audit
 from orders.services.audit.rules import Rule, try_rule
+from tests.audited_columns import COLUMNS, EXCUSED, EXCUSED_TABLES, WEIGHTY
 from tests.factories import make_order
 from tests.history import connect_settings, live
+from tests.mutations import audited_models, columns_of, spoil_table
 from tests.orders.conftest import Deal, place
 from tests.orders.services.test_payment import settle_refunds
 from tests.sandbox_process import SandboxProcess
@@ -113,6 +116,18 @@ BREAKS = {
     "customer-refunds-owed": one(REFUND, "status = 'rejected'", "status = 'approved'"),
     "ledger-accounts": one(ENTRY, "account = 'corrections'"),
     "bill-difference": DIFFERENCE,
+    "bill-figures": "UPDATE orders_bill SET paid_fen = paid_fen + 1",
+    "bill-state": "UPDATE orders_bill SET agreed_at = NULL",
+    "payment-billed": "DELETE FROM orders_bill",
+    "refund-billed": "DELETE FROM orders_bill",
+    "difference-state": one("orders_billdifference", "resolution = ''", "status = 'resolved'"),
+    "difference-booked": one("orders_billdifference", "theirs_fen = 1", "resolution = 'money_kept'"),
+    "external-refund-void-posted": one(REFUND, "status = 'rejected'", "kind = 'external'"),
+    "refund-void-posted": one(
+        TRANSACTION, "event_key = 'refund-void:x'", "event_key LIKE 'refund-void:%'"
+    ),
+    "notice-content": one("orders_notice", "channel = 'alipay'", "outcome = 'applied'"),
+    "outbox-payload": "UPDATE core_outboxmessage SET payload = '{empty}'",
     "open-row-due": one(PAYMENT, "due_at = NULL", "status = 'created'"),
     "open-refund-due": one(REFUND, "due_at = NULL", "status = 'approved'"),
     "due-row-worked-on": one(REFUND, f"due_at = {OLD}", "status = 'approved'"),
@@ -171,9 +186,9 @@ def lived(
 
 def spoil(statement: str) -> None:
     """Change rows behind everybody's back."""
-    values = {"true": "TRUE", "false": "FALSE"}
+    values = {"true": "TRUE", "false": "FALSE", "empty": "{}"}
     if connection.vendor == "mysql":
-        values = {"true": "1", "false": "0"}
+        values |= {"true": "1", "false": "0"}
     with connection.cursor() as cursor:
         cursor.execute(statement.format(**values))
 
@@ -224,6 +239,32 @@ def test_every_rule_can_fail() -> None:
     """Unique keys, which nothing switches off, forbid the others."""
     assert BY_NAME.keys() - BREAKS.keys() == {"payment-transaction-once", "ledger-event-once"}
     assert len(BY_NAME) == len(RULES)
+
+
+def weighty_columns(model: type[Model]) -> set[str]:
+    kinds = COLUMNS.get(model._meta.db_table, {})
+    return {column for kind in WEIGHTY for column in kinds.get(kind, "").split()}
+
+
+def test_every_column_is_looked_at_or_excused(unchecked: None) -> None:
+    """One row of each table; `make bench-audit-mutations` spoils more of them."""
+    missed = [
+        (outcome.table, outcome.column)
+        for model in audited_models()
+        for outcome in spoil_table(model, weighty_columns(model), rows=1)
+        if outcome.tries and not outcome.noticed
+    ]
+    assert set(missed) - EXCUSED.keys() == set()
+
+
+def test_the_list_of_columns_is_complete() -> None:
+    tables = {model._meta.db_table: model for model in audited_models()}
+    assert COLUMNS.keys() | EXCUSED_TABLES.keys() == tables.keys()
+    assert not COLUMNS.keys() & EXCUSED_TABLES.keys()
+    for table, kinds in COLUMNS.items():
+        named = [column for columns in kinds.values() for column in columns.split()]
+        assert sorted(named) == sorted(column.column for column in columns_of(tables[table])), table
+        assert kinds.keys() <= {*WEIGHTY, "other"}
 
 
 @pytest.mark.parametrize("name", ["coupon-used-once", "stock-movement-keys", "notice-processed"])
