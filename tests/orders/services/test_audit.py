@@ -5,6 +5,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 
@@ -74,3 +75,10 @@ def test_it_blocks_nobody_and_sees_one_moment(deal: Deal) -> None:
     assert [failure for _rule, failure in steps if failure] == []
     assert Sku.objects.get().stock == 7
     assert run()[0] == 0
+
+
+def test_the_page_of_the_rules_is_up_to_date(capsys: Any) -> None:
+    call_command("audit", "--list")
+    listed = capsys.readouterr().out.splitlines()
+    page = (settings.BASE_DIR / "docs" / "audit.md").read_text().splitlines()
+    assert [line for line in page if line.startswith("| `")] == listed
