@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm, PasswordChangeForm
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -14,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Address, Customer, Identity, Session, Staff, by_phone
 from accounts.services.banning import ban, unban
 from miniback.core.desk import DeskAction, DeskMixin
-from miniback.core.shop_admin import FactsOnly, ShopAdmin
+from miniback.core.shop_admin import FactsOnly, PasswordOnly, SavesOwnColumns, ShopAdmin
 
 
 class IdentityInline(FactsOnly, admin.TabularInline):
@@ -127,8 +128,19 @@ class CustomerAdmin(DeskMixin, ShopAdmin):
         return int(getattr(customer, "identity_count", 0))
 
 
+class StaffPasswordForm(PasswordOnly, AdminPasswordChangeForm):
+    """For a colleague's password."""
+
+
+class OwnPasswordForm(PasswordOnly, PasswordChangeForm):
+    """For one's own."""
+
+    required_css_class = "required"
+
+
 @admin.register(Staff)
-class StaffAdmin(UserAdmin):
+class StaffAdmin(SavesOwnColumns, UserAdmin):
+    change_password_form = StaffPasswordForm
     list_display = ["username", "email", "is_active", "is_superuser", "last_login"]
     list_filter = ["is_active", "is_superuser", "groups"]
     search_fields = ["username", "email"]

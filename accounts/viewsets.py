@@ -1,5 +1,8 @@
 """Login, sessions, `me/`, addresses."""
 
+from functools import partial
+from typing import Any
+
 from django.db.models import QuerySet
 from rest_framework import status
 from rest_framework.decorators import action
@@ -23,8 +26,9 @@ from accounts.serializers import (
     UserSerializer,
 )
 from accounts.services import identities, profile, sessions
-from miniback.core.errors import NotFound, PlatformUnavailable
-from miniback.core.schema import describe, path_id
+from miniback.core.errors import KeyMismatch, NotFound, PlatformUnavailable
+from miniback.core.idempotency import run_request_once
+from miniback.core.schema import describe, idempotency_key, path_id
 
 ADDRESS = {
     "recipient": "李明",
@@ -199,12 +203,18 @@ class AddressViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
         "Add an address",
         request=AddressSerializer,
         answers={201: AddressSerializer},
-        errors=[profile.TooManyAddresses],
+        errors=[profile.TooManyAddresses, NotFound, KeyMismatch],
         sends=ADDRESS,
+        parameters=[idempotency_key()],
     )
     def create(self, request: Request) -> Response:
-        """The first becomes the default."""
-        return self._save(request, None, status.HTTP_201_CREATED)
+        """The first becomes the default.
+
+        A repeat with the same `Idempotency-Key` gives the address as it is now; 404 if it was deleted.
+        """
+        add = partial(profile.save_address, request.user, None, **_columns(request))  # type: ignore[arg-type]
+        address = run_request_once(request, add).made
+        return Response(AddressSerializer(address).data, status=status.HTTP_201_CREATED)
 
     @describe(
         "Change an address",
@@ -216,7 +226,9 @@ class AddressViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
     )
     def update(self, request: Request, pk: str) -> Response:
         """Send the whole address. Orders that were placed keep the old one."""
-        return self._save(request, self.get_object(), status.HTTP_200_OK)
+        address = self.get_object()
+        saved = profile.save_address(request.user, address, **_columns(request))  # type: ignore[arg-type]
+        return Response(AddressSerializer(saved).data)
 
     @describe("Delete an address", answers={204: None}, errors=[NotFound], parameters=[path_id()])
     def destroy(self, request: Request, pk: str) -> Response:
@@ -224,8 +236,9 @@ class AddressViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet):
         profile.delete_address(self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _save(self, request: Request, address: Address | None, code: int) -> Response:
-        form = AddressSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        saved = profile.save_address(request.user, address, **form.validated_data)  # type: ignore[arg-type]
-        return Response(AddressSerializer(saved).data, status=code)
+
+def _columns(request: Request) -> dict[str, Any]:
+    """The address that was sent."""
+    form = AddressSerializer(data=request.data)
+    form.is_valid(raise_exception=True)
+    return dict(form.validated_data)

@@ -12,6 +12,7 @@ import random
 import sys
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +24,7 @@ import requests  # isort: skip
 from django.db import connection  # isort: skip
 from django.db.models import Sum  # isort: skip
 
+from bench.runners import bad_runners
 from catalog.models import Sku, StockMovement
 from miniback.core.models import IdempotencyKey, OutboxMessage
 from orders.models import LedgerEntry, Notice, Order, Payment, Refund
@@ -117,7 +119,7 @@ class Run:
         shown = self.insist(partial(buyer.call, "GET", f"orders/{order}/")).json()
         lines = [{"line": line["id"], "quantity": 1} for line in shown["lines"][:1]]
         body = {"lines": lines, "kind": "refund_only", "reason": "不想要了"}
-        asked = self.insist(partial(buyer.call, "POST", f"orders/{order}/refunds/", body))
+        asked = self.insist(partial(buyer.ask_refund, order, body, key=uuid.uuid4().hex))
         self.told["refund asked" if asked.status_code == 201 else "refund: too early"] += 1
 
     # Around them
@@ -187,8 +189,16 @@ def judge(run: Run) -> dict[str, int]:
 
 
 def kill_run(
-    shop: Shop, sandbox: SandboxProcess, *, orders: int, clients: int, seed: int, every: float
+    shop: Shop,
+    sandbox: SandboxProcess,
+    *,
+    orders: int,
+    clients: int,
+    seed: int,
+    every: float,
+    resume: Callable[[], None] = lambda: None,
 ) -> dict[str, int]:
+    """Return what went wrong. ``resume`` is called when the last order is placed."""
     run = Run(shop, sandbox, seed=seed, every=every)
     shop.processes.append(shop.start("run_jobs"))
     product = make_product()
@@ -214,15 +224,13 @@ def kill_run(
         for helper in helpers:
             helper.join()
     seconds = time.monotonic() - started
+    resume()
     waited = settle(run)
     took = f"in {seconds:.0f} s; settled {waited:.1f} s later"
     say(f"{connection.vendor}, seed {seed}: {orders} orders by {clients} clients {took}")
     for name, count in sorted(run.told.items()):
         say(f"  {count:6}  {name}")
-    result = judge(run)
-    for name, count in result.items():
-        say(f"  {count:6}  {name}")
-    return result
+    return judge(run)
 
 
 def coupons_for(crowd: list[Buyer], count: int) -> dict[int, int]:
@@ -244,9 +252,13 @@ def main() -> int:
     with stage() as (sandbox, folder):
         shop = Shop(sandbox, folder / "server.log", jobs=True)
         try:
-            result = kill_run(shop, sandbox, **vars(options))
+            with bad_runners(shop, folder) as runners:
+                result = kill_run(shop, sandbox, resume=runners.resume, **vars(options))
+                result |= runners.judge()
         finally:
             shop.stop()
+        for name, count in result.items():
+            say(f"  {count:6}  {name}")
     return 1 if any(result.values()) else 0
 
 

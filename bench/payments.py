@@ -4,8 +4,10 @@
 
 Of the notices a fifth comes twice, one in twenty never, one in fifty is wrong; one in twenty orders is
 cancelled before its money comes; one in twenty calls to the platform is answered 5xx, late, or not
-at all. At the end our books and the platforms' must be equal to the fen, with no payment or refund
-doubled, and every late payment refunded once.
+at all. Beside the shop's runner of the jobs one is stopped in the middle and continued, and one's clock is
+an hour ahead. Then one platform after another hangs, while payments of a healthy one settle. At the end
+our books and the platforms' must be equal to the fen, with no payment or refund doubled, and every late
+payment refunded once.
 """
 
 import argparse
@@ -23,6 +25,8 @@ import requests  # isort: skip
 from django.db import connection  # isort: skip
 from django.db.models import Sum  # isort: skip
 
+from bench.hanging import HEALTHY, LIMIT_SECONDS, Hanging
+from bench.runners import Runners, bad_runners
 from catalog.models import Sku
 from orders.models import LedgerEntry, Notice, Order, OrderEvent, Payment, Refund
 from orders.services.audit import audit
@@ -145,32 +149,56 @@ def main() -> int:
     parser.add_argument("--payments", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--hang", nargs="*", choices=list(HEALTHY), default=list(HEALTHY))
     options = parser.parse_args()
     with stage() as (sandbox, folder):
         shop = Shop(sandbox, folder / "server.log", jobs=True, workers=2)
         run = Run(sandbox, options.seed)
         try:
-            sku = make_sku(product=make_product(), stock=options.payments, price_fen=PRICE)
-            platforms = [list(CHANNELS)[n % len(CHANNELS)] for n in range(options.clients)]
-            made = [
-                partial(Buyer, shop, sandbox, f"o-{n}", platform)
-                for n, platform in enumerate(platforms)
-            ]
-            crowd = in_turns([buyer.settle for buyer in in_turns(made)])
-            started = time.monotonic()
-            deals = [
-                partial(run.deal, number, crowd[number % len(crowd)], sku)
-                for number in range(options.payments)
-            ]
-            in_turns(deals, width=options.clients)
-            seconds, waited = time.monotonic() - started, settle(run)
-            report(run, options, f"in {seconds:.0f} s; settled {waited:.1f} s later")
-            result = judge(run)
+            with bad_runners(shop, folder) as runners:
+                result = perform(run, shop, options, runners)
         finally:
             shop.stop()
         for name, count in result.items():
             say(f"  {count:6}  {name}")
     return 1 if any(result.values()) else 0
+
+
+def perform(run: Run, shop: Shop, options: argparse.Namespace, runners: Runners) -> dict[str, int]:
+    stock = options.payments + 1000
+    sku = make_sku(product=make_product(), stock=stock, price_fen=PRICE)
+    platforms = [list(CHANNELS)[n % len(CHANNELS)] for n in range(options.clients)]
+    made = [
+        partial(Buyer, shop, run.sandbox, f"o-{n}", platform)
+        for n, platform in enumerate(platforms)
+    ]
+    crowd = in_turns([buyer.settle for buyer in in_turns(made)])
+    started = time.monotonic()
+    deals = [
+        partial(run.deal, number, crowd[number % len(crowd)], sku)
+        for number in range(options.payments)
+    ]
+    in_turns(deals, width=options.clients)
+    seconds = time.monotonic() - started
+    runners.resume()
+    waited = settle(run)
+    report(run, options, f"in {seconds:.0f} s; settled {waited:.1f} s later")
+    say(f"  {runners.stops:6}  stops of the second runner")
+    slow = beside_hanging(run, options, crowd, sku)
+    settle(run)
+    return judge(run) | runners.judge() | {"settlements too slow": slow}
+
+
+def beside_hanging(run: Run, options: argparse.Namespace, crowd: list[Buyer], sku: Sku) -> int:
+    """Print how slow the slowest settlement on a healthy platform is while another one hangs."""
+    slow = 0
+    for name in options.hang:
+        hanging = Hanging(run.sandbox, name, crowd, sku)
+        slowest, healthy = hanging.slowest(), HEALTHY[name]
+        slow += slowest >= LIMIT_SECONDS
+        say(f"  {slowest:6.1f}  seconds, the slowest settlement by {healthy} while {name} hangs")
+        say(f"  {hanging.recover():6.1f}  seconds until {name} is back")
+    return slow
 
 
 def report(run: Run, options: argparse.Namespace, took: str) -> None:

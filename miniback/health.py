@@ -8,6 +8,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from miniback.core.clock import clock_offset, is_clock_off
 from miniback.core.leases import are_silent
 
 logger = logging.getLogger(__name__)
@@ -21,10 +22,11 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """503 only without a database or with pending migrations; cache and jobs are merely degraded."""
+    """503 only without a database or with pending migrations; cache, jobs and clock are merely degraded."""
     parts = {"database": _database()}
     parts["cache"] = _cache()
     parts["jobs"] = _jobs() if parts["database"] == OK else DEGRADED
+    parts["clock"] = _clock() if parts["database"] == OK else DEGRADED
     ready = parts["database"] == OK
     return JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)
 
@@ -52,3 +54,9 @@ def _cache() -> str:
 
 def _jobs() -> str:
     return DEGRADED if are_silent() else OK
+
+
+def _clock() -> str:
+    """Whether this machine's clock is the database's."""
+    offset = clock_offset()
+    return f"off by {offset.total_seconds():.0f} s" if is_clock_off(offset) else OK

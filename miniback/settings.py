@@ -312,7 +312,16 @@ SIMPLE_JWT = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "miniback",
     "VERSION": "1",
-    "DESCRIPTION": "The API of a shop for WeChat, Alipay and Douyin mini programs.",
+    "DESCRIPTION": (
+        "The API of a shop for WeChat, Alipay and Douyin mini programs.\n\n"
+        "## Sending a request again\n\n"
+        "Everything that creates takes the header `Idempotency-Key`, 8 to 64 visible ASCII characters; "
+        "placing an order and asking for a refund need it. A request whose answer was lost, or that "
+        "was answered 503, is sent again with the same key and body: it is carried out once, and "
+        "answered with what was created, as it is now (404 if it was deleted since). A key is good "
+        "for one endpoint and body; with another it is 422 `idempotency_mismatch`. Keys are kept "
+        "for seven days."
+    ),
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

@@ -1,15 +1,20 @@
 """People and situations."""
 
 import json
+import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.cache import cache
 from django.test import Client
 
 from accounts.models import User
 from catalog.models import Sku
+from miniback.core import clock
+from miniback.platforms import http
 from orders.models import Order
 from tests.factories import make_access, make_address, make_customer, make_order, make_sku
 from tests.sandbox_process import SandboxProcess
@@ -46,10 +51,32 @@ class Api:
     def place(self, key: str = "key-00000001", **body: Any) -> Any:
         return self.call("POST", "orders/", body, **{"Idempotency-Key": key})
 
+    def ask_refund(self, number: str, body: Any, key: str = "") -> Any:
+        """Each with a key of its own, unless told."""
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        return self.call("POST", f"orders/{number}/refunds/", body, **headers)
+
 
 @pytest.fixture(autouse=True)
 def _fresh_cache() -> None:
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _platforms_are_up() -> None:
+    """What did not answer in one test is called in the next."""
+    http.breaker.reset()
+
+
+@pytest.fixture(autouse=True)
+def _database_travels_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever travels in time takes the database's clock along: it is later everywhere."""
+    ask = clock.ask_database
+
+    def ask_traveler() -> Any:
+        return datetime.now(UTC) if time_machine.escape_hatch.is_travelling() else ask()
+
+    monkeypatch.setattr(clock, "ask_database", ask_traveler)
 
 
 @pytest.fixture

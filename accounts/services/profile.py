@@ -11,7 +11,7 @@ from accounts.models import Address, Identity, Platform, User, phone_hashes
 from accounts.services.identities import checked_identity
 from miniback.core import outbox, providers
 from miniback.core.errors import Conflict, NotFound, PlatformUnavailable, Refused
-from miniback.core.models import Upload, UploadPurpose
+from miniback.core.models import Lane, Upload, UploadPurpose
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.errors import PlatformError
 
@@ -60,13 +60,17 @@ def change_profile(user: User, *, nickname: str, avatar: str | None) -> User:
 
     Others see a new avatar when the platform has passed it.
     """
+    changed = ["nickname", "avatar"]
     if avatar is not None and avatar != user.avatar_id:
+        # Of the same avatar a verdict may arrive at this moment.
+        changed.append("is_avatar_shown")
         user.is_avatar_shown = checked_identity(user.pk) is None
         if not user.is_avatar_shown:
             outbox.post(
                 topic=CHECK_AVATAR,
                 event_key=f"{CHECK_AVATAR}:{user.pk}:{secrets.token_hex(8)}",
                 payload={"user": user.pk, "avatar": avatar},
+                lane=Lane.WECHAT,
             )
     if avatar is not None:
         own = Upload.objects.filter(pk=avatar, user=user, purpose=UploadPurpose.AVATAR)
@@ -76,7 +80,7 @@ def change_profile(user: User, *, nickname: str, avatar: str | None) -> User:
     else:
         user.avatar = None
     user.nickname = nickname
-    user.save(update_fields=["nickname", "avatar", "is_avatar_shown"])
+    user.save(update_fields=changed)
     return user
 
 
@@ -84,9 +88,10 @@ def change_profile(user: User, *, nickname: str, avatar: str | None) -> User:
 def save_address(user: User, address: Address | None = None, **values: Any) -> Address:
     """Make or change an address. One of a customer's addresses is the default: the first, or the last chosen.
 
-    ``values`` are the columns of Address. Raises TooManyAddresses.
+    ``values`` are the columns of Address. Raises TooManyAddresses, NotFound (it was deleted meanwhile).
     """
     others = Address.objects.for_customer(user)
+    is_new = address is None
     if address is None:
         count = others.count()
         if count >= MAX_ADDRESSES:
@@ -95,9 +100,14 @@ def save_address(user: User, address: Address | None = None, **values: Any) -> A
         address = Address(user=user)
     if values["is_default"]:
         others.exclude(pk=address.pk).filter(is_default=True).update(is_default=False)
-    for name, value in {**values, **phone_hashes(values["phone"])}.items():
+    columns = {**values, **phone_hashes(values["phone"])}
+    for name, value in columns.items():
         setattr(address, name, value)
-    address.save()
+    if is_new:
+        address.save(force_insert=True)
+    elif not others.filter(pk=address.pk).update(**columns):
+        # A save would make it again.
+        raise NotFound
     return address
 
 

@@ -111,10 +111,6 @@ class ProductForm(forms.ModelForm):
         return when
 
 
-# The form's columns: `related` is a table of its own.
-OWN_COLUMNS = [name for name in ProductForm.Meta.fields if name != "related"]
-
-
 class SkuForm(forms.ModelForm):
     """Stock changes by a number of pieces: a typed total would undo orders placed meanwhile."""
 
@@ -146,14 +142,6 @@ class SkuForm(forms.ModelForm):
     def clean_options(self) -> dict[str, str]:
         # An empty list would pass as "no options".
         return self.cleaned_data["options"] or {}
-
-    def save(self, commit: bool = True) -> Sku:
-        """Write what the form asks for and nothing else: the stock it read is old by now."""
-        if not commit or self.instance.pk is None:
-            sku: Sku = super().save(commit)
-            return sku
-        self.instance.save(update_fields=SkuForm.Meta.fields)
-        return self.instance
 
 
 class OptionForm(forms.ModelForm):

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from catalog.admin.product_files import ProductFiles
-from catalog.admin.product_forms import OWN_COLUMNS, OptionForm, ProductForm, SkuForm
+from catalog.admin.product_forms import OptionForm, ProductForm, SkuForm
 from catalog.admin.product_pages import ProductPages
 from catalog.models import (
     Product,
@@ -100,15 +100,6 @@ class ProductAdmin(ProductPages, ProductFiles, Tabbed, ShopAdmin):
         url = picture_url(product.cover.name, "thumb")
         picture = '<img src="{}" width="40" height="40" alt="{}">'
         return format_html(picture, url, product.name) if url else "-"
-
-    def save_model(
-        self, request: HttpRequest, obj: Product, form: forms.ModelForm, change: bool
-    ) -> None:
-        if change:
-            # Not price, availability and sales: orders change them while the form is open.
-            obj.save(update_fields=[*OWN_COLUMNS, "updated_at"])
-            return
-        super().save_model(request, obj, form, change)
 
     def save_related(
         self, request: HttpRequest, form: forms.ModelForm, formsets: Any, change: bool

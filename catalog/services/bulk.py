@@ -120,7 +120,8 @@ def change_task(task: Task) -> Iterator[list[Any]]:
     for place, product_id in enumerate(ids, start=1):
         try:
             if place > reached:
-                retry(partial(_step, task, place, product_id))
+                # How far it came is written in the same transaction: a repeat finds it.
+                retry(partial(_step, task, place, product_id), is_keyed=True)
                 changed += 1
         except DomainError as error:
             refused += 1

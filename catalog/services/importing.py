@@ -72,7 +72,8 @@ def import_products(
             yield Outcome("refused", len(rows), draft.problems)
             continue
         try:
-            kind = retry(partial(draft.save, update=update))
+            # Repeated after a lost COMMIT it finds its SKUs by their codes.
+            kind = retry(partial(draft.save, update=update), is_keyed=True)
         except (ValidationError, IntegrityError, NotAPicture) as error:
             line, row = rows[0]
             problem = Problem(line, "product", row["product"], "; ".join(_messages(error)))

@@ -8,14 +8,15 @@ are shown at once.
 from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
-
 from accounts.models import User
 from accounts.services.identities import checked_identity
 from accounts.services.profile import PROFILE
 from catalog.models import Moderation, PictureCheck, Review
 from catalog.services.review_counts import set_visibility
 from miniback.core import outbox, providers, read_cache
+from miniback.core.clock import database_now
+from miniback.core.due import in_batches
+from miniback.core.models import Lane
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.core.uploads import upload_urls
 from miniback.platforms.errors import Misconfigured, Refused
@@ -35,7 +36,7 @@ def ask_for_check(review: Review) -> None:
     """Leave word, in the transaction that wrote it; it is hidden until then."""
     stage = "follow-up" if review.followed_up_at else "first"
     key = f"{CHECK_REVIEW}:{review.pk}:{stage}"
-    outbox.post(topic=CHECK_REVIEW, event_key=key, payload={"review": review.pk})
+    outbox.post(topic=CHECK_REVIEW, event_key=key, payload={"review": review.pk}, lane=Lane.WECHAT)
 
 
 def check_review(payload: dict[str, Any]) -> None:
@@ -133,7 +134,9 @@ def show_avatar(user_id: int | None, picture: str) -> None:
 
 def give_up_waiting() -> None:
     """Job: hand over to staff what the platform has not judged for half an hour."""
-    old = timezone.now() - PATIENCE
-    Review.objects.filter(moderation=Moderation.WAITING, written_at__lt=old).update(
-        moderation=Moderation.STAFF
+    old = Review.objects.filter(
+        moderation=Moderation.WAITING, written_at__lt=database_now() - PATIENCE
     )
+    for batch in in_batches(old):
+        # What was judged meanwhile stays as it is.
+        batch.filter(moderation=Moderation.WAITING).update(moderation=Moderation.STAFF)

@@ -4,19 +4,21 @@ import itertools
 import math
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import partial
 from typing import Final
 
 import nh3
-from django.db.models import F, Min
+from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Brand, Category, Product, ProductStatus, Sku
 from catalog.services.search import index_products
 from miniback.core import outbox, read_cache
+from miniback.core.clock import database_now
+from miniback.core.due import try_each
 from miniback.core.errors import Refused
-from miniback.core.transactions import atomic, retry
+from miniback.core.models import Lane
+from miniback.core.transactions import atomic
 
 BATCH = 200
 MAX_SKUS = 200
@@ -109,21 +111,18 @@ def set_status(product_ids: Collection[int], status: ProductStatus) -> int:
 
 def publish_due_products() -> None:
     """Put scheduled products on sale whose time has come."""
-    due = Product.objects.filter(
-        status=ProductStatus.SCHEDULED, published_at__lte=timezone.now()
-    ).order_by("published_at", "id")
-    for product_id in due.values_list("pk", flat=True)[:BATCH]:
-        retry(partial(_publish, product_id))
+    try_each(_due_products().order_by("?")[:BATCH], _publish)
+
+
+def _due_products() -> QuerySet[Product]:
+    return Product.objects.filter(status=ProductStatus.SCHEDULED, published_at__lte=database_now())
 
 
 @atomic
-def _publish(product_id: int) -> None:
+def _publish(product: Product) -> None:
     # Staff may have changed their mind meanwhile.
-    still = Product.objects.filter(
-        pk=product_id, status=ProductStatus.SCHEDULED, published_at__lte=timezone.now()
-    )
-    if still.update(status=ProductStatus.ON_SALE):
-        index_products([product_id])
+    if _due_products().filter(pk=product.pk).update(status=ProductStatus.ON_SALE):
+        index_products([product.pk])
 
 
 def announce_new_name(named: Category | Brand) -> None:
@@ -132,6 +131,7 @@ def announce_new_name(named: Category | Brand) -> None:
         topic=REINDEX,
         event_key=f"{REINDEX}:{secrets.token_hex(8)}",
         payload={named._meta.model_name or "": named.pk},
+        lane=Lane.LONG,
     )
 
 
@@ -149,7 +149,7 @@ def reindex(wanted: Mapping[str, int]) -> Iterator[int]:
         ids = list(after.values_list("pk", flat=True)[:BATCH])
         if not ids:
             return
-        retry(partial(index_products, ids))
+        index_products(ids)
         last = ids[-1]
         yield len(ids)
 

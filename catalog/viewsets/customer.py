@@ -1,5 +1,6 @@
 """What a customer keeps of the shop window: favourites, footprints, searches, reviews."""
 
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -22,8 +23,9 @@ from catalog.serializers.customer import (
 )
 from catalog.services import customers
 from catalog.services.reviews import AlreadyFollowedUp, follow_up_review
-from miniback.core.errors import NotFound
-from miniback.core.schema import describe, path_id
+from miniback.core.errors import KeyMismatch, NotFound
+from miniback.core.idempotency import run_request_once
+from miniback.core.schema import describe, idempotency_key, path_id
 from miniback.core.serializers import parse
 
 KEPT_COLUMNS = [f"product__{column}" for column in [*CARD_COLUMNS, "status"]]
@@ -157,9 +159,9 @@ class MyReviewViewSet(GenericViewSet):
         "Follow a review up",
         request=FollowUpInput,
         answers={200: MyReviewSerializer},
-        errors=[NotFound, AlreadyFollowedUp],
+        errors=[NotFound, AlreadyFollowedUp, KeyMismatch],
         sends={"text": "喝完一罐再说：好茶。", "images": []},
-        parameters=[path_id()],
+        parameters=[path_id(), idempotency_key()],
     )
     @action(methods=["post"], detail=True, url_path="follow-up")
     def follow_up(self, request: Request, pk: str) -> Response:
@@ -167,4 +169,5 @@ class MyReviewViewSet(GenericViewSet):
         review: Any = self.get_object()
         form = FollowUpInput(data=request.data)
         form.is_valid(raise_exception=True)
-        return Response(MyReviewSerializer(follow_up_review(review, **form.validated_data)).data)
+        follow_up = partial(follow_up_review, review, **form.validated_data)
+        return Response(MyReviewSerializer(run_request_once(request, follow_up).made).data)

@@ -153,33 +153,36 @@
     /**
      * Call the API. `data` is the query of a GET and the JSON body of a POST or PUT. A 401 is
      * answered by one refresh (or login) and one more try; a 429 or 503 by waiting as told, once.
+     * Every POST has an Idempotency-Key, the same when it is sent again: it is carried out once.
+     * Give a key of your own to be able to repeat a request whose answer was lost.
      */
     async function request(method, path, data, headers) {
       const used = tokens && tokens.access;
+      const sent = method === "POST" ? { "Idempotency-Key": newKey(), ...headers } : headers;
       try {
-        return await send(method, path, data, headers);
+        return await send(method, path, data, sent);
       } catch (error) {
         if (error.status === 401) await renew(used);
-        else if (error.retryAfter > 0 && error.retryAfter <= 5 && isRepeatable(method, headers)) {
+        else if (error.retryAfter > 0 && error.retryAfter <= 5 && isRepeatable(method)) {
           await sleep(error.retryAfter * 1000);
         } else throw error;
       }
-      return send(method, path, data, headers);
+      return send(method, path, data, sent);
     }
 
-    function isRepeatable(method, headers) {
-      return method === "GET" || Boolean(headers && headers["Idempotency-Key"]);
+    function isRepeatable(method) {
+      return method === "GET" || method === "POST";
     }
 
     /** Send a picture (a temporary path of wx.chooseMedia). Resolves to {id, url}. */
-    async function upload(filePath, purpose) {
+    async function upload(filePath, purpose, key = newKey()) {
       const put = () =>
         ask("uploadFile", {
           url: base + "uploads/",
           filePath,
           name: "file",
           formData: { purpose },
-          header: { Authorization: "Bearer " + (tokens ? tokens.access : "") },
+          header: { Authorization: "Bearer " + (tokens ? tokens.access : ""), "Idempotency-Key": key },
         });
       const used = tokens && tokens.access;
       let answer = await put();
@@ -193,7 +196,7 @@
       return body;
     }
 
-    /** A key for one order: make it when the confirm page opens, and keep it until it is answered. */
+    /** A key for one request: make it when the page opens, and keep it until it is answered. */
     function newKey() {
       let key = "";
       while (key.length < 32) key += Math.random().toString(36).slice(2);
@@ -202,6 +205,11 @@
 
     function placeOrder(key, body) {
       return request("POST", "orders/", body, { "Idempotency-Key": key });
+    }
+
+    /** Ask for money back; `key` as for an order: a tap that is repeated asks once. */
+    function askRefund(key, number, body) {
+      return request("POST", `orders/${number}/refunds/`, body, { "Idempotency-Key": key });
     }
 
     /**
@@ -252,7 +260,7 @@
     }
 
     return {
-      login, logout, request, upload, newKey, placeOrder, pay, bindPhone, loadMessages, subscribe,
+      login, logout, request, upload, newKey, placeOrder, askRefund, pay, bindPhone, loadMessages, subscribe,
       isLoggedIn: () => Boolean(tokens),
     };
   }

@@ -19,9 +19,10 @@ from miniback.core.shop_admin import FactsOnly, ShopAdmin
 
 @admin.register(OutboxMessage)
 class OutboxMessageAdmin(FactsOnly, ShopAdmin):
-    list_display = ["event_key", "topic", "attempts", "due_at", "done_at", "last_error"]
+    list_display = ["event_key", "topic", "lane", "attempts", "due_at", "done_at", "last_error"]
     list_filter = [
         "topic",
+        "lane",
         ("done_at", admin.EmptyFieldListFilter),
         ("last_error", admin.EmptyFieldListFilter),
     ]

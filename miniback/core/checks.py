@@ -14,6 +14,8 @@ from miniback.platforms.errors import Misconfigured
 
 # Every app id that the sandbox makes has this in it; no real one does.
 SANDBOX = "sandbox"
+# Threads of `run_jobs`: as many lanes as its table has (miniback/jobs.py).
+JOB_LANES = 7
 BASE_URLS = {
     "WECHAT": ("WECHAT_BASE_URL", "WECHATPAY_BASE_URL"),
     "ALIPAY": ("ALIPAY_BASE_URL",),
@@ -75,8 +77,8 @@ def check_former_accounts(**kwargs: Any) -> list[Error]:
 
 @register(Tags.database, deploy=True)
 def check_connections(**kwargs: Any) -> list[Error]:
-    """Each server thread may hold one connection; two are for the jobs and a person."""
-    wanted = settings.WORKERS * settings.BLOCKING_THREADS + 2
+    """Each server thread and each lane of the jobs may hold one connection; one is for a person."""
+    wanted = settings.WORKERS * settings.BLOCKING_THREADS + JOB_LANES + 1
     if wanted <= settings.DATABASE_MAX_CONNECTIONS:
         return []
     text = (

@@ -321,6 +321,7 @@ REMEDIES = {
     "40015": "DOUYIN_APP_ID is another app's.",
     "40017": "DOUYIN_APP_SECRET is another app's.",
     "NO_ANSWER": "The platform could not be reached from here: name resolution, firewall, proxy?",
+    "HOST_DOWN": "It did not answer twice; ask again in half a minute.",
     "BAD_KEY": "A key file is not what it should be; see above.",
     "NO_KEY_FILE": "A key file is not there; see above.",
 }
@@ -329,7 +330,7 @@ REMEDIES = {
 def _reached(url: str) -> Findings:
     """A notice without a signature is refused with 400 or 401: then the shop answers there."""
     try:
-        answer = http.call("POST", url, body=b"{}")
+        answer = http.call("POST", url, service="shop", body=b"{}")
     except PlatformError as error:
         yield Finding(
             "PUBLIC_URL", f"{url} does not answer: {error}", "Is the shop up, the name known?"

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
@@ -26,7 +26,7 @@ from miniback.core.transactions import is_transient
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Render every refusal in the shape of the API contract; anything else is a bug (500)."""
-    if isinstance(exc, OperationalError) and is_transient(exc):
+    if isinstance(exc, OperationalError | InterfaceError) and is_transient(exc):
         exc = Unavailable(retry_after=1)
     if isinstance(exc, RequestDataTooBig):
         exc = PayloadTooLarge()

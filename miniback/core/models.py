@@ -10,9 +10,9 @@ from django.conf import settings
 from django.core.files.storage import Storage, default_storage, storages
 from django.db import models
 from django.db.models import F
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from miniback.core.clock import database_now
 from miniback.core.fields import ExactCharField
 from miniback.core.transactions import retry
 
@@ -51,14 +51,16 @@ class DueQuerySet(models.QuerySet[M]):
         """Yield rows that are due, each to one claimant only, until its lease ends.
 
         A claim moves ``due_at`` into the future by one conditional UPDATE, so a claimant that dies
-        merely delays the row. Whoever settles it writes ``due_at`` again.
+        merely delays the row. Whoever settles it writes ``due_at`` again. The time is the database's,
+        whatever this machine's clock says.
         """
-        now = timezone.now()
-        for row in self.filter(due_at__lte=now).order_by("due_at", "pk")[:limit]:
-            until = timezone.now() + lease
+        for row in self.filter(due_at__lte=database_now()).order_by("due_at", "pk")[:limit]:
+            until = database_now() + lease
             mine = self.model._default_manager.filter(pk=row.pk, due_at=row.due_at)
-            # One statement can be the victim of a deadlock too.
-            if retry(partial(mine.update, due_at=until, attempts=F("attempts") + 1)):
+            # One statement can be the victim of a deadlock too. Repeated after an answer that was lost
+            # it matches nothing: the row waits for the lease's end, as if this claimant had died.
+            claim = partial(mine.update, due_at=until, attempts=F("attempts") + 1)
+            if retry(claim, is_keyed=True):
                 row.due_at = until
                 row.attempts += 1
                 yield row
@@ -108,9 +110,20 @@ class AppendOnlyQuerySet(models.QuerySet[Any]):
         raise TypeError(f"{self.model._meta.model_name} is append-only.")
 
 
+class Lane(models.TextChoices):
+    """Whom a piece of background work waits for. Each lane has a thread: one that hangs delays no other."""
+
+    SHOP = "shop", _("the shop itself")
+    WECHATPAY = "wechatpay", _("WeChat Pay")
+    ALIPAY = "alipay", _("Alipay")
+    WECHAT = "wechat", _("WeChat")
+    LONG = "long", _("long work")
+
+
 class OutboxMessage(DueModel):
     """A call or message to the outside, written in the transaction that decided on it."""
 
+    lane = models.CharField(_("waits for"), max_length=10, choices=Lane, default=Lane.SHOP)
     topic = models.CharField(_("topic"), max_length=50)
     event_key = ExactCharField(_("event key"), max_length=150, unique=True)
     payload = models.JSONField(_("payload"))
@@ -122,6 +135,7 @@ class OutboxMessage(DueModel):
     class Meta:
         verbose_name = _("outbox message")
         verbose_name_plural = _("outbox messages")
+        indexes = [models.Index(fields=["lane", "due_at"], name="outboxmessage_lane_due")]
 
     def __str__(self) -> str:
         return self.event_key
@@ -211,6 +225,8 @@ class IdempotencyKey(models.Model):
     request_hash = models.CharField(max_length=64)
     kind = models.CharField(max_length=50, blank=True)
     object_id = models.CharField(max_length=50, blank=True)
+    # Where a form of the back office led to.
+    location = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:

@@ -106,6 +106,15 @@ def path_id(name: str = "id", *, text: bool = False) -> OpenApiParameter:
     return OpenApiParameter(name, kind, OpenApiParameter.PATH)
 
 
+def idempotency_key(*, is_required: bool = False) -> OpenApiParameter:
+    """The header by which a request that is sent again is known."""
+    text = "The same for every try of one request; 8 to 64 visible ASCII characters."
+    name = "Idempotency-Key"
+    return OpenApiParameter(
+        name, str, OpenApiParameter.HEADER, required=is_required, description=text
+    )
+
+
 def _example(kind: type[DomainError]) -> OpenApiExample:
     with override("en"):
         value: dict[str, Any] = {"code": kind.code, "detail": str(kind.detail)}

@@ -61,7 +61,48 @@ class PageOfRows(ChangeList):
         return qs.prefetch_related(*asked, *sorted(shown.intersection(self.list_display)))
 
 
-class ShopAdmin(admin.ModelAdmin):
+def own_columns(form: Any) -> list[str]:
+    """The columns that a model form asks for, and those that say when a row was saved."""
+    asked = {name for name, field in form.fields.items() if not field.disabled}
+    return [
+        field.name
+        for field in form._meta.model._meta.concrete_fields
+        if not field.primary_key and (field.name in asked or getattr(field, "auto_now", False))
+    ]
+
+
+class SavesOwnColumns:
+    """For a ModelAdmin: a save writes what its form asks for and nothing else.
+
+    Services change the other columns at any moment, also between reading the row and saving it.
+    """
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.save(update_fields=own_columns(form) if change else None)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        formset.save(commit=False)
+        forms_by_row = {id(inner.instance): inner for inner in formset.forms}
+        for row in formset.deleted_objects:
+            row.delete()
+        for row, _fields in formset.changed_objects:
+            row.save(update_fields=own_columns(forms_by_row[id(row)]))
+        for row in formset.new_objects:
+            row.save()
+        formset.save_m2m()
+
+
+class PasswordOnly:
+    """For a form that sets a password: Django's save the whole row of a user as it was read."""
+
+    def save(self, commit: bool = True) -> Any:
+        user = super().save(commit=False)  # type: ignore[misc]
+        if commit:
+            user.save(update_fields=["password"])
+        return user
+
+
+class ShopAdmin(SavesOwnColumns, admin.ModelAdmin):
     """What every page of the back office has: lists that stay fast, and a history with values."""
 
     paginator = CappedPaginator

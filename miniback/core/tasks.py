@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from django.core.files.base import ContentFile, File
-from django.utils import timezone
 
+from miniback.core.clock import database_now
+from miniback.core.due import within_budget
 from miniback.core.errors import DomainError
 from miniback.core.models import Task, random_id
 from miniback.core.tables import UnreadableFile, write_table
@@ -24,6 +25,7 @@ TRIES = 5
 # What a result may be written as: a task's parameter "format".
 CSV, XLSX = "csv", "xlsx"
 KEPT, BATCH = timedelta(days=30), 500
+ENDED = ["due_at", "finished_at", "last_error", "report", "total", "done", "counts"]
 
 Row = list[Any]
 # Does a task, yielding rows of its report, or an empty one after a step without any. It may be begun
@@ -47,13 +49,13 @@ def prepare_task(
 def begin_task(task: Task) -> bool:
     """Leave it to the jobs; false if it was begun before."""
     fresh = Task.objects.filter(pk=task.pk, due_at=None, finished_at=None)
-    return bool(fresh.update(due_at=timezone.now()))
+    return bool(fresh.update(due_at=database_now()))
 
 
 def forget_old_files() -> None:
     """Delete the files of tasks that are a month old: exports name people."""
-    old = Task.objects.filter(created_at__lt=timezone.now() - KEPT).exclude(source="", report="")
-    for task in old.order_by("pk")[:BATCH]:
+    old = Task.objects.filter(created_at__lt=database_now() - KEPT).exclude(source="", report="")
+    for task in within_budget(old.order_by("pk")[:BATCH]):
         for file in (task.source, task.report):
             if file:
                 file.delete(save=False)
@@ -73,7 +75,7 @@ def run_due_tasks(handlers: Mapping[str, Handler]) -> None:
             if task.attempts >= TRIES:
                 _end(task, told)
             else:
-                task.due_at, task.last_error = task.next_try_at(timezone.now()), told
+                task.due_at, task.last_error = task.next_try_at(database_now()), told
                 task.save(update_fields=["due_at", "last_error"])
 
 
@@ -88,7 +90,7 @@ def _run(task: Task, handler: Handler) -> None:
                     write(row)
                 if time.monotonic() - pulse > PULSE_SECONDS:
                     pulse = time.monotonic()
-                    task.due_at = timezone.now() + LEASE
+                    task.due_at = database_now() + LEASE
                     task.save(update_fields=["due_at", "done", "total", "counts"])
         with path.open("rb") as report:
             task.report.save(f"tasks/{random_id()}{path.suffix}", File(report), save=False)
@@ -96,5 +98,6 @@ def _run(task: Task, handler: Handler) -> None:
 
 
 def _end(task: Task, error: str) -> None:
-    task.due_at, task.finished_at, task.last_error = None, timezone.now(), error
-    task.save()
+    task.due_at, task.finished_at, task.last_error = None, database_now(), error
+    # Not what was asked, where a step writes how far it came, and nobody else's claim.
+    task.save(update_fields=ENDED)

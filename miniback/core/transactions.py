@@ -1,43 +1,82 @@
-"""Transactions that are tried again when the database asks for it."""
+"""Transactions that are run again when they were rolled back, and not when nobody knows."""
 
 import functools
 import random
 import time
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ParamSpec, TypeVar
 
-from django.db import OperationalError, connection, transaction
+from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 ATTEMPTS = 5
-MYSQL_TRANSIENT = {1205, 1213, 2006, 2013}  # lock wait, deadlock, connection lost
-POSTGRES_TRANSIENT = {"40001", "40P01", "55P03", "57P01"}  # serialization, deadlock, lock, shutdown
+# The database says itself that it has rolled the transaction back: nothing of it has happened.
+MYSQL_ROLLED_BACK = {1205, 1213}  # lock wait, deadlock
+POSTGRES_ROLLED_BACK = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock
+# The connection is gone, and with it the answer to the last statement.
+MYSQL_LOST = {2002, 2003, 2006, 2013, 2055, 1053, 1927}  # ..., shutdown, connection killed
+POSTGRES_LOST = {"57P01", "57P02", "57P03"}  # shutdown, crash, starting up
 
 
-def is_transient(error: OperationalError) -> bool:
-    """Say whether the same transaction may succeed when it is run again."""
-    cause = error.__cause__
-    if getattr(cause, "sqlstate", None) in POSTGRES_TRANSIENT:
+class OutcomeUnknown(OperationalError):
+    """COMMIT was sent and not answered: the transaction may have happened or not."""
+
+
+class InsideTransaction(RuntimeError):
+    """A platform was about to be called inside a database transaction."""
+
+
+def is_rolled_back(error: Error) -> bool:
+    """Say whether the database has rolled the transaction back because of a collision."""
+    if getattr(error.__cause__, "sqlstate", None) in POSTGRES_ROLLED_BACK:
         return True
-    if error.args and error.args[0] in MYSQL_TRANSIENT:
+    if error.args and error.args[0] in MYSQL_ROLLED_BACK:
         return True
-    words = str(error).lower()
-    return "is locked" in words or "server closed the connection" in words
+    return "is locked" in str(error).lower()
 
 
-def retry(act: Callable[[], T]) -> T:
-    """Run ``act``, a whole transaction, up to five times while the database reports a collision.
+def is_lost(error: Error) -> bool:
+    """Say whether the connection broke, so that nothing is known of the last statement."""
+    if isinstance(error, OutcomeUnknown | InterfaceError):
+        return True
+    if not isinstance(error, OperationalError):
+        return False
+    cause: Any = error.__cause__
+    if hasattr(cause, "sqlstate"):
+        # Without a state the error is the client's own: nothing came from the server.
+        state = cause.sqlstate
+        return state is None or state in POSTGRES_LOST or state.startswith("08")
+    return bool(error.args) and error.args[0] in MYSQL_LOST
 
-    Raises the last OperationalError; the API answers it with 503 and Retry-After. ``act`` must
-    have no effects outside the database.
+
+def is_transient(error: Error) -> bool:
+    """Say whether the same request may succeed when its sender repeats it."""
+    return is_rolled_back(error) or is_lost(error)
+
+
+def retry(act: Callable[[], T], *, is_keyed: bool = False) -> T:
+    """Run ``act`` in a transaction, up to five times while the database rolls it back.
+
+    ``act`` must have no effects outside the database. A COMMIT whose answer is lost may have
+    happened, so ``act`` is not run again after it: raises OutcomeUnknown. With ``is_keyed`` it is:
+    ``act`` promises that a row it writes in this transaction makes a repeat find what was done.
     """
     for attempt in range(1, ATTEMPTS + 1):
+        is_at_commit = False
         try:
-            return act()
-        except OperationalError as error:
-            if attempt == ATTEMPTS or not is_transient(error):
+            with transaction.atomic(durable=True):
+                result = act()
+                is_at_commit = True
+            return result
+        except (OperationalError, InterfaceError) as error:
+            is_unknown = is_at_commit and not is_rolled_back(error)
+            may_repeat = is_keyed if is_unknown else is_transient(error)
+            if attempt == ATTEMPTS or not may_repeat:
+                if is_unknown:
+                    raise OutcomeUnknown(*error.args) from error
                 raise
             connection.close_if_unusable_or_obsolete()
             # Jitter, so that two that collided do not collide again.
@@ -51,14 +90,13 @@ def atomic(service: Callable[P, T]) -> Callable[P, T]:
     Inside another service it adds no savepoint: a part that fails fails the whole. A caller that
     wants to survive a refusal wraps the call in ``transaction.atomic()``.
     """
-    outermost = transaction.atomic(service)
     part = transaction.atomic(savepoint=False)(service)
 
     @functools.wraps(service)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         if in_transaction():
             return part(*args, **kwargs)
-        return retry(lambda: outermost(*args, **kwargs))
+        return retry(lambda: service(*args, **kwargs))
 
     return wrapper
 
@@ -69,7 +107,12 @@ def in_transaction() -> bool:
     return bool(blocks) and not getattr(blocks[-1], "_from_testcase", False)
 
 
+def savepoint() -> AbstractContextManager[object]:
+    """Return a block whose refusal leaves the transaction around it intact, where there is one."""
+    return transaction.atomic() if in_transaction() else nullcontext()
+
+
 def assert_no_transaction() -> None:
     """Refuse to call a platform while a transaction is open: a rollback would forget the call."""
     if in_transaction():
-        raise RuntimeError("A platform must not be called inside a database transaction.")
+        raise InsideTransaction("A platform must not be called inside a database transaction.")

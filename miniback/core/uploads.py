@@ -1,26 +1,39 @@
 """Pictures from customers: checked, decoded, encoded again, stored under a random name."""
 
 import io
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Any
 
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import UploadedFile
+from django.db import Error
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.errors import NotFound, PayloadTooLarge
 from miniback.core.models import Upload
 from miniback.core.parsers import MAX_UPLOAD_BYTES
 from miniback.core.pictures import decode
+from miniback.core.transactions import atomic, is_lost
 
 # What is kept: enough for any screen, small enough to serve.
 MAX_SIDE = 2048
 
 
-def store_upload(*, user: Any, purpose: str, file: UploadedFile) -> Upload:
+Insert = Callable[[], Upload]
+
+
+def store_upload(
+    *,
+    user: Any,
+    purpose: str,
+    file: UploadedFile,
+    run: Callable[[Insert], Upload] = lambda insert: insert(),
+) -> Upload:
     """Keep a picture. Raises PayloadTooLarge (over 10 MB) or NotAPicture.
 
-    Encoding it again drops EXIF (with its GPS position) and whatever else hides in the file.
+    Encoding it again drops EXIF (with its GPS position) and whatever else hides in the file. ``run``
+    carries out the insert of the row, or returns the row of a request that was carried out before.
     """
     if (file.size or 0) > MAX_UPLOAD_BYTES:
         raise PayloadTooLarge
@@ -30,7 +43,26 @@ def store_upload(*, user: Any, purpose: str, file: UploadedFile) -> Upload:
     picture.save(buffer, kind, quality=85)
     upload = Upload(user=user, purpose=purpose, width=picture.width, height=picture.height)
     upload.file.save(f"picture.{kind.lower()}", ContentFile(buffer.getvalue()), save=False)
-    upload.save()
+    return _insert_or_delete_file(upload, run)
+
+
+def _insert_or_delete_file(upload: Upload, run: Callable[[Insert], Upload]) -> Upload:
+    """Leave no file behind that no row names."""
+    try:
+        kept = run(partial(_insert, upload))
+    except Exception as error:
+        # After a lost answer the row may be there: such a file is left to `sweep_media`.
+        if not (isinstance(error, Error) and is_lost(error)):
+            upload.file.delete(save=False)
+        raise
+    if kept.pk != upload.pk:
+        upload.file.delete(save=False)
+    return kept
+
+
+@atomic
+def _insert(upload: Upload) -> Upload:
+    upload.save(force_insert=True)
     return upload
 
 

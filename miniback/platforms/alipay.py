@@ -49,6 +49,7 @@ from miniback.platforms.errors import (
 )
 from miniback.platforms.text import refund_reason, safe_text
 
+SERVICE = "alipay"
 STATES = {
     "WAIT_BUYER_PAY": TradeState.WAITING,
     "TRADE_SUCCESS": TradeState.PAID,
@@ -255,7 +256,9 @@ class AlipayClient:
                 raise BillNotReady(error.code) from error
             raise
         url = _text(answer, "bill_download_url")
-        file = http.call("GET", url, seconds=http.FILE_SECONDS, max_bytes=http.FILE_BYTES)
+        file = http.call(
+            "GET", url, service=SERVICE, seconds=http.FILE_SECONDS, max_bytes=http.FILE_BYTES
+        )
         if file.status != 200:
             raise TryAgain(f"HTTP_{file.status}", "bill")
         return read_alipay_bill(file.body)
@@ -336,6 +339,7 @@ class AlipayClient:
         answer = http.call(
             "POST",
             f"{self._base_url}/gateway.do",
+            service=SERVICE,
             body=urlencode(fields).encode(),
             headers={"Content-Type": "application/x-www-form-urlencoded;charset=utf-8"},
         )

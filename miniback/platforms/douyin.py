@@ -6,6 +6,7 @@ from miniback.platforms import http
 from miniback.platforms.contract import Login
 from miniback.platforms.errors import LoginAgain, Misconfigured, Refused, TryAgain
 
+SERVICE = "douyin"
 MISCONFIGURED = {40015, 40017}
 USED_UP = {40018, 40019}
 
@@ -22,6 +23,7 @@ class DouyinClient:
         answer = http.call(
             "POST",
             f"{self._base_url}/api/apps/v2/jscode2session",
+            service=SERVICE,
             body=json.dumps(payload).encode(),
             headers={"Content-Type": "application/json"},
         )

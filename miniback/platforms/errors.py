@@ -16,6 +16,14 @@ class TryAgain(PlatformError):
     """
 
 
+class HostDown(TryAgain):
+    """It did not answer a moment ago, so it was not called; ``seconds`` until it is tried again."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__("HOST_DOWN", f"tried again in {seconds:.0f} s")
+
+
 class TokenExpired(PlatformError):
     """Get a new access token and repeat once."""
 

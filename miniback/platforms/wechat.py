@@ -27,6 +27,8 @@ from miniback.platforms.errors import (
 
 T = TypeVar("T")
 
+SERVICE = "wechat"
+
 KINDS: dict[type[PlatformError], set[int]] = {
     # 10060001: a payment takes up to a minute to be known to the shipping service.
     TryAgain: {-1, 45009, 45011, 44990, 10060001, 10060012, 10060019},
@@ -268,6 +270,7 @@ class WeChatClient:
         answer = http.call(
             "POST",
             self._base_url + path,
+            service=SERVICE,
             body=json.dumps(payload, ensure_ascii=False).encode(),
             headers={"Content-Type": "application/json"},
             params={"access_token": token},
@@ -287,7 +290,9 @@ class WeChatClient:
         body = None if payload is None else json.dumps(payload, ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json"} if body else None
         url = self._base_url + path
-        return _read(http.call(method, url, body=body, headers=headers, params=params))
+        return _read(
+            http.call(method, url, service=SERVICE, body=body, headers=headers, params=params)
+        )
 
 
 def read_phone(info: Any, *, app_id: str) -> str:

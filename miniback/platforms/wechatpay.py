@@ -45,6 +45,7 @@ from miniback.platforms.errors import (
 from miniback.platforms.text import refund_reason, safe_text
 from miniback.platforms.wechatpay_bills import read_wechatpay_bill
 
+SERVICE = "wechatpay"
 MAX_SKEW_SECONDS = 300
 SIGNATURE_SCHEME = "WECHATPAY2-SHA256-RSA2048"
 EMPTY: Mapping[str, bytes] = MappingProxyType({})
@@ -395,6 +396,7 @@ class WeChatPayClient:
         return http.call(
             method,
             self._base_url + path,
+            service=SERVICE,
             body=body.encode() or None,
             headers={
                 "Authorization": f"{SIGNATURE_SCHEME} {listed}",

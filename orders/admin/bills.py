@@ -165,6 +165,11 @@ class BillDifferenceAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin)
     theirs = yuan("theirs_fen", _("the platform's amount"))
     ours = yuan("ours_fen", _("our amount"))
 
+    def done_text(self, outcome: Any) -> str:
+        if outcome.status == DifferenceStatus.OPEN:
+            return str(_("A second member of staff must confirm it."))
+        return super().done_text(outcome)
+
     @admin.display(description=_("what to do"))
     def advice(self, difference: BillDifference) -> Any:
         return what_to_do(difference) if difference.status == DifferenceStatus.OPEN else "-"

@@ -19,6 +19,7 @@ from miniback.core.models import Upload
 from miniback.core.money import format_yuan
 from miniback.core.pictures import picture_url
 from miniback.core.shop_admin import BegunByStaff, FactsOnly, ShopAdmin, Tabbed, yuan
+from miniback.core.transactions import savepoint
 from miniback.platforms.contract import PlatformRefundStatus
 from orders.admin.refund_forms import (
     ApproveForm,
@@ -291,7 +292,9 @@ class RefundAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin):
         count = 0
         for refund in queryset.order_by("pk"):
             try:
-                outcome = service(refund, user=request.user, **form.cleaned_data)
+                # A savepoint: the page is one transaction, and a refusal is not to end it.
+                with savepoint():
+                    outcome = service(refund, user=request.user, **form.cleaned_data)
             except DomainError as error:
                 self.message_user(request, f"{refund}: {error.reason}", messages.ERROR)
                 continue

@@ -17,7 +17,6 @@ from orders.models import (
     OrderLine,
     Payment,
     Refund,
-    RefundAttempt,
     RefundLine,
 )
 from orders.status import AGREED
@@ -87,8 +86,9 @@ def post_refund_lowered(order: Order | None, refund: Refund, *, now: datetime) -
     if not any(amounts.values()):
         lowered_fen = old_fen - int(refund.amount_fen)
         amounts = {Account.CUSTOMER_REFUNDS: lowered_fen, Account.CORRECTIONS: -lowered_fen}
-    ended = RefundAttempt.objects.filter(refund=refund).count()
-    _post(f"refund-lowered:{refund.number}:{ended}", refund.order_id, now, amounts)
+    # Never twice to the same amount: it only falls.
+    key = f"refund-lowered:{refund.number}:{int(refund.amount_fen)}"
+    _post(key, refund.order_id, now, amounts)
 
 
 def _owed(order: Order, refund: Refund) -> dict[Account, int]:

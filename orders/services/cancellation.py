@@ -1,15 +1,19 @@
 """An unpaid order ends: by its customer, by staff, or by time."""
 
-import logging
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from catalog.services.stock import give_back_stock
+from miniback.core.clock import database_now
+from miniback.core.due import try_each
 from miniback.core.transactions import atomic
-from miniback.platforms.errors import PlatformError, TryAgain
-from orders.models import MessageKind, Order, OrderEventKind, Payment, Refund
+from miniback.platforms.errors import PlatformError
+from orders.models import Channel, MessageKind, Order, OrderEventKind, Payment, Refund
 from orders.services.after_sales import give_up
 from orders.services.books import post_free_sale_undone
 from orders.services.coupons import give_back_coupon
@@ -18,9 +22,9 @@ from orders.services.messages import tell_customer
 from orders.services.settlement import Mismatch, close_open_payments, close_payment
 from orders.status import Actor, OrderStatus, RefundStatus
 
-logger = logging.getLogger(__name__)
-
 BATCH = 1000
+# Of an order that no platform may have been paid for.
+NO_CHANNEL: Final = ""
 # A notice that is on its way when the time ends still finds the order open.
 GRACE = timedelta(seconds=5)
 REMIND_BEFORE = timedelta(minutes=10)
@@ -67,44 +71,52 @@ def _undo_free_sale(order: Order, now: datetime) -> None:
     post_free_sale_undone(order, now=now)
 
 
-def close_unpaid_orders() -> None:
+def close_unpaid_orders(channels: Collection[str] = (NO_CHANNEL, *Channel.values)) -> None:
     """Cancel orders whose time to pay has ended, after asking the platform whether they were paid.
 
-    While the platform does not answer, orders that it may have been paid for wait; others do not.
+    By channel of the payments that are open; NO_CHANNEL stands for orders without any, which wait
+    for no platform.
     """
+    for channel in channels:
+        try_each(
+            _overdue(channel).order_by("?")[:BATCH],
+            partial(_close, channel=channel),
+            expected=(PlatformError, Mismatch, OrderStatusConflict),
+        )
+
+
+def _overdue(channel: str) -> QuerySet[Order]:
     overdue = Order.objects.filter(
-        status=OrderStatus.PENDING_PAYMENT, pay_before__lt=timezone.now() - GRACE
+        status=OrderStatus.PENDING_PAYMENT, pay_before__lt=database_now() - GRACE
     )
-    platform_answers = True
-    for order in overdue.order_by("pay_before")[:BATCH]:
-        payments = list(Payment.objects.filter(order=order).open())
-        if payments and not platform_answers:
-            continue
-        try:
-            for payment in payments:
-                close_payment(payment)
-            cancel_order(order, actor=Actor.JOB, reason="超时未支付")
-        except OrderStatusConflict:
-            logger.info("order %s was paid at the last moment", order)
-        except (PlatformError, Mismatch) as error:
-            logger.warning("order %s cannot be closed yet: %s", order, error)
-            platform_answers = not isinstance(error, TryAgain)
+    opened = Payment.objects.open().filter(order=OuterRef("pk"))
+    if channel == NO_CHANNEL:
+        return overdue.filter(~Exists(opened))
+    return overdue.filter(Exists(opened.filter(channel=channel)))
+
+
+def _close(order: Order, *, channel: str) -> None:
+    opened = Payment.objects.filter(order=order).open()
+    for payment in opened.filter(channel=channel).select_related("order"):
+        close_payment(payment)
+    # One of another channel: whoever closes the last one cancels the order.
+    if not opened.exists():
+        cancel_order(order, actor=Actor.JOB, reason="超时未支付")
 
 
 def remind_unpaid_orders() -> None:
     """Write, once an order, that its time to pay ends soon, and tell the customer."""
-    now = timezone.now()
+    now = database_now()
     soon = Order.objects.filter(
         status=OrderStatus.PENDING_PAYMENT,
         pay_before__range=(now, now + REMIND_BEFORE),
         reminded_at=None,
     )
-    for order in soon.order_by("pay_before")[:BATCH]:
-        _remind(order, now)
+    try_each(soon.order_by("?")[:BATCH], partial(_remind, now=now))
 
 
 @atomic
-def _remind(order: Order, now: datetime) -> None:
+def _remind(order: Order, *, now: datetime) -> None:
     waiting = Order.objects.filter(
         pk=order.pk, status=OrderStatus.PENDING_PAYMENT, reminded_at=None
     )

@@ -44,8 +44,9 @@ def add_to_cart(user: Any, *, sku_id: int, quantity: int) -> CartLine:
             with transaction.atomic():
                 return CartLine.objects.create(user=user, sku=sku, quantity=quantity)
         except IntegrityError:
-            # A parallel request added it first.
-            pass
+            # A parallel request added it first, or the article has just been deleted.
+            if not line.exists():
+                raise NotBuyable(sku=sku_id) from None
     fits = line.filter(quantity__lte=MAX_QUANTITY - quantity)
     if not fits.update(quantity=F("quantity") + quantity, is_selected=True):
         raise TooMany(sku=sku_id)

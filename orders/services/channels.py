@@ -1,11 +1,15 @@
-"""The payment platforms: who serves an account, and where they tell us what happened."""
+"""The payment platforms: who serves an account, where they tell us what happened, who waits for them."""
+
+from typing import Final
 
 from django.conf import settings
 
+from miniback.core.models import Lane
 from miniback.core.providers import payment_provider
 from miniback.platforms.contract import PaymentProvider
 from orders.models import Channel, Payment
 
+LANES: Final = {Channel.WECHAT: Lane.WECHATPAY, Channel.ALIPAY: Lane.ALIPAY}
 CALLBACKS = {Channel.WECHAT: "wechatpay", Channel.ALIPAY: "alipay"}
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.errors import Conflict, DomainError
-from miniback.core.transactions import atomic
+from miniback.core.transactions import atomic, savepoint
 from orders.models import (
     Bill,
     BillDifference,
@@ -133,9 +133,9 @@ def begin_correction(
     order = None
     if payment is not None and payment.order_id:
         order = Order.objects.lock(payment.order_id)
-    fresh = BillDifference.objects.select_for_update().get(pk=difference.pk)
     if payment is not None:
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
+    fresh = BillDifference.objects.select_for_update().get(pk=difference.pk)
     if fresh.status != DifferenceStatus.OPEN:
         raise AlreadyResolved
     if correction not in fitting(fresh):
@@ -146,15 +146,23 @@ def begin_correction(
 def finish_correction(
     difference: BillDifference, resolution: Resolution, *, user: Any, note: str, now: datetime
 ) -> BillDifference:
-    """Write how it ended; its bill is compared again, so that the entry proves right."""
-    difference.status, difference.resolution = DifferenceStatus.RESOLVED, resolution
-    difference.resolved_at, difference.resolved_by, difference.note = now, user, note[:200]
-    difference.first_approved_by = None
-    difference.save(
-        update_fields=[
-            "status", "resolution", "resolved_at", "resolved_by", "note", "first_approved_by",
-        ]
-    )  # fmt: skip
+    """Write how it ended; its bill is compared again, so that the entry proves right.
+
+    Raises AlreadyResolved.
+    """
+    columns = {
+        "status": DifferenceStatus.RESOLVED,
+        "resolution": resolution,
+        "resolved_at": now,
+        "resolved_by": user,
+        "note": note[:200],
+        "first_approved_by": None,
+    }
+    still_open = BillDifference.objects.filter(pk=difference.pk, status=DifferenceStatus.OPEN)
+    if not still_open.update(**columns):
+        raise AlreadyResolved
+    for name, value in columns.items():
+        setattr(difference, name, value)
     if difference.bill is not None:
         _compare_again(difference.bill, now)
     return difference
@@ -217,7 +225,8 @@ def correct_each(
     refused = []
     for difference in differences:
         try:
-            correct(difference, user=user, note=note)
+            with savepoint():
+                correct(difference, user=user, note=note)
         except DomainError as error:
             refused.append((difference, error))
     return refused

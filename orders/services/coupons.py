@@ -116,9 +116,13 @@ def welcome(user: Any) -> None:
         try:
             with transaction.atomic():
                 give_coupon(coupon, user)
-        except (CouponEnded, CouponsGone, CouponLimit, IntegrityError):
-            # Gone, or a parallel request was faster: the customer asked for none.
+        except (CouponEnded, CouponsGone, CouponLimit):
+            # The customer asked for none.
             continue
+        except IntegrityError:
+            # A parallel request was faster.
+            if not ClaimedCoupon.objects.filter(coupon=coupon, user=user).exists():
+                raise
 
 
 # What it takes off

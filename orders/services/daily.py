@@ -1,5 +1,7 @@
 """Daily totals, computed anew from the ledger until their day is over."""
 
+import logging
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -7,6 +9,8 @@ from django.db.models import Count, F, Min, Q, Sum
 from django.db.models.functions import ExtractHour
 from django.utils import timezone
 
+from miniback.core.clock import database_now
+from miniback.core.due import within_budget
 from miniback.core.transactions import atomic
 from orders.models import (
     Account,
@@ -19,6 +23,8 @@ from orders.models import (
 )
 from orders.services.books import EXTERNAL_REFUND, INCOME
 
+logger = logging.getLogger(__name__)
+
 # What is posted at the last moment of a day may be committed a little after it.
 SETTLED_AFTER = timedelta(minutes=10)
 SALE = "sale:"
@@ -26,22 +32,47 @@ SALE = "sale:"
 
 def refresh_daily_totals() -> None:
     """Job: today, and every earlier day that was not computed after it was over."""
-    today = timezone.localdate()
-    day = _first_open_day() or today
-    while day <= today:
+    now = database_now()
+    for day in within_budget(_open_days(now)):
+        try:
+            compute_day(day)
+        except Exception:
+            # The days after it are computed all the same.
+            logger.exception("the totals of %s failed", day)
+
+
+def rebuild_daily_totals(first: date | None = None, last: date | None = None) -> int:
+    """Compute the totals of these days anew, by default of all. Return how many days."""
+    today = timezone.localdate(database_now())
+    begin = first or _first_day() or today
+    count = 0
+    for day in _days(begin, min(last or today, today)):
         compute_day(day)
-        day += timedelta(days=1)
+        count += 1
+    return count
 
 
-def _first_open_day() -> date | None:
-    """The day after the last one that is done; of a new shop the first on which anything happened."""
-    for total in DailyTotal.objects.order_by("-day")[:7]:
-        if total.computed_at >= _end_of(total.day) + SETTLED_AFTER:
-            return total.day + timedelta(days=1)
-    if oldest := DailyTotal.objects.order_by("day").values_list("day", flat=True).first():
-        return oldest
+def _open_days(now: datetime) -> Iterator[date]:
+    """Today first: whoever looks at the start page looks at it."""
+    today = timezone.localdate(now)
+    yield today
+    # A total from the future was computed by a wrong clock.
+    done = {
+        day
+        for day, computed_at in DailyTotal.objects.values_list("day", "computed_at")
+        if _end_of(day) + SETTLED_AFTER <= computed_at <= now
+    }
+    yield from (day for day in _days(_first_day() or today, today) if day not in done | {today})
+
+
+def _first_day() -> date | None:
+    """Of a new shop the first on which anything happened."""
     first: date | None = Order.objects.aggregate(day=Min("placed_on"))["day"]
     return first
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    return (first + timedelta(days=n) for n in range((last - first).days + 1))
 
 
 def _end_of(day: date) -> datetime:
@@ -51,7 +82,7 @@ def _end_of(day: date) -> datetime:
 @atomic
 def compute_day(day: date) -> DailyTotal:
     """Write a day's rows from the ledger; computing it again gives the same."""
-    now = timezone.now()
+    now = database_now()
     DailyTotal.objects.get_or_create(day=day, defaults={"computed_at": now})
     total = DailyTotal.objects.select_for_update().get(day=day)
     sales = LedgerTransaction.objects.filter(posted_on=day, event_key__startswith=SALE)

@@ -1,7 +1,7 @@
 """After the money: shipping and receiving."""
 
-import logging
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -9,6 +9,8 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from miniback.core.clock import database_now
+from miniback.core.due import try_each
 from miniback.core.errors import Conflict, NotFound
 from miniback.core.transactions import atomic
 from orders.models import (
@@ -28,8 +30,6 @@ from orders.services.refund_claims import refuse_unknown_refunds
 from orders.services.shipping import tell_shipped
 from orders.status import Actor, OrderStatus, RefundStatus, may_move
 
-logger = logging.getLogger(__name__)
-
 BATCH = 500
 
 
@@ -41,6 +41,11 @@ class RefundOpen(Conflict):
 class TooManyToShip(Conflict):
     code = "too_many_to_ship"
     detail = _("There are fewer pieces left to ship.")
+
+
+class ParcelExists(Conflict):
+    code = "parcel_exists"
+    detail = _("A parcel of this order has this tracking number already.")
 
 
 @atomic
@@ -55,7 +60,7 @@ def ship_order(
     """Send a parcel with pieces of lines (line id -> pieces), or with everything that is left (None).
 
     Raises OrderStatusConflict unless it is paid, RefundOpen, RefundUnknown (the platform gave money
-    back that we do not know of), TooManyToShip, NotFound (line).
+    back that we do not know of), ParcelExists, TooManyToShip, NotFound (line).
     """
     now = timezone.now()
     order = Order.objects.lock(order.pk)
@@ -64,13 +69,11 @@ def ship_order(
     lines = {line.pk: line for line in order.lines.all()}
     _refuse_while_refunding(order, lines.values())
     refuse_unknown_refunds(Payment.objects.filter(order=order, is_applied=True).first())
-    if quantities is None:
-        quantities = {pk: line.to_ship for pk, line in lines.items() if line.to_ship}
-    if not quantities or not quantities.keys() <= lines.keys():
-        raise NotFound(_("The order has no such line."))
+    quantities = _pieces_to_ship(lines, quantities)
     shipment = Shipment(
         order=order, carrier=carrier, tracking_number=tracking_number, shipped_at=now
     )
+    _refuse_same_parcel(shipment)
     _move_shipped(order, lines, quantities, shipment, user)
     shipment.save(force_insert=True)
     ShipmentLine.objects.bulk_create(
@@ -80,6 +83,27 @@ def ship_order(
     tell_shipped(order)
     tell_customer(order, MessageKind.SHIPPED, shipment=shipment)
     return shipment
+
+
+def _pieces_to_ship(
+    lines: Mapping[int, OrderLine], quantities: Mapping[int, int] | None
+) -> Mapping[int, int]:
+    if quantities is None:
+        quantities = {pk: line.to_ship for pk, line in lines.items() if line.to_ship}
+    if not quantities or not quantities.keys() <= lines.keys():
+        raise NotFound(_("The order has no such line."))
+    return quantities
+
+
+def _refuse_same_parcel(shipment: Shipment) -> None:
+    """A form that is sent twice is no second parcel."""
+    same = Shipment.objects.filter(
+        order=shipment.order,
+        carrier=shipment.carrier,
+        tracking_number=shipment.tracking_number,
+    )
+    if same.exists():
+        raise ParcelExists
 
 
 def _move_shipped(
@@ -126,13 +150,10 @@ def confirm_receipt(order: Order, *, actor: Actor, user: Any = None) -> Order:
 def confirm_old_shipments() -> None:
     """Complete orders whose customer has said nothing for ORDER_RECEIVE_TIME."""
     old = Order.objects.filter(
-        status=OrderStatus.SHIPPED, shipped_at__lt=timezone.now() - settings.ORDER_RECEIVE_TIME
+        status=OrderStatus.SHIPPED, shipped_at__lt=database_now() - settings.ORDER_RECEIVE_TIME
     )
-    for order in old.order_by("id")[:BATCH]:
-        try:
-            confirm_receipt(order, actor=Actor.JOB)
-        except OrderStatusConflict:
-            logger.info("order %s was moved by somebody else", order)
+    confirm = partial(confirm_receipt, actor=Actor.JOB)
+    try_each(old.order_by("?")[:BATCH], confirm, expected=(OrderStatusConflict,))
 
 
 @atomic

@@ -16,6 +16,7 @@ from miniback.core import outbox, providers
 from miniback.core.checks import SANDBOX
 from miniback.core.doctor import Finding
 from miniback.core.errors import InvalidFields
+from miniback.core.models import Lane
 from miniback.core.money import format_yuan
 from miniback.core.transactions import atomic
 from miniback.platforms.errors import NoConsent, PlatformError, Refused
@@ -84,6 +85,7 @@ def tell_customer(
             "refund": refund.number if refund else None,
             "shipment": shipment.pk if shipment else None,
         },
+        lane=Lane.WECHAT,
     )
 
 

@@ -1,13 +1,15 @@
 """Notices of the platforms: verified, kept, applied once, answered in time."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from miniback.core.clock import database_now
+from miniback.core.due import try_due
 from miniback.core.providers import former_payment_providers, payment_provider
 from miniback.core.transactions import assert_no_transaction, retry
 from miniback.platforms.contract import Notice as PlatformNotice
@@ -45,12 +47,16 @@ def receive_notice(channel: Channel, headers: Mapping[str, str], body: bytes) ->
     """
     assert_no_transaction()
     parsed = _parse(channel, headers, body)
-    notice = retry(lambda: _store(channel, parsed, headers, body))
+    # Its id is unique at the platform: stored twice, the second finds the first.
+    notice = retry(lambda: _store(channel, parsed, headers, body), is_keyed=True)
     if notice.outcome == NoticeOutcome.NEW:
         try:
             process_notice(notice)
         except PlatformError as error:
             logger.warning("notice %s is left to the job: %s", notice, error)
+        except Exception:
+            # It is kept: whoever sent it need not send it again.
+            logger.exception("notice %s is left to the job", notice)
 
 
 def _parse(channel: Channel, headers: Mapping[str, str], body: bytes) -> PlatformNotice:
@@ -80,21 +86,16 @@ def _store(
                 body=body.decode(),
                 content=_pack(parsed),
                 received_at=timezone.now(),
-                due_at=timezone.now() + PROCESS_LEASE,
+                due_at=database_now() + PROCESS_LEASE,
             )
     except IntegrityError:
         return Notice.objects.get(channel=channel, notice_id=parsed.id)
 
 
-def process_due_notices() -> None:
+def process_due_notices(channels: Collection[str] = Channel.values) -> None:
     """Apply notices that were kept but not applied: the process died, or the platform was needed."""
-    for notice in Notice.objects.filter(outcome=NoticeOutcome.NEW).claim(lease=PROCESS_LEASE):
-        try:
-            process_notice(notice)
-        except PlatformError as error:
-            Notice.objects.filter(pk=notice.pk, outcome=NoticeOutcome.NEW).update(
-                due_at=notice.next_try_at(timezone.now()), last_error=str(error)
-            )
+    kept = Notice.objects.filter(outcome=NoticeOutcome.NEW, channel__in=channels)
+    try_due(kept, process_notice, lease=PROCESS_LEASE)
 
 
 def process_notice(notice: Notice) -> None:

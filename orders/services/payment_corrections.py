@@ -129,8 +129,12 @@ def book_payment(difference: BillDifference, *, user: Any, note: str) -> BillDif
     if payment is None:
         raise CorrectionDoesNotFit
     Payment.objects.filter(pk=payment.pk).update(amount_fen=difference.theirs_fen)
+    # Before the money is applied, which would resolve it by itself.
+    difference = finish_correction(
+        difference, Resolution.PAYMENT_BOOKED, user=user, note=note, now=now
+    )
     _apply(difference, payment)
-    return finish_correction(difference, Resolution.PAYMENT_BOOKED, user=user, note=note, now=now)
+    return difference
 
 
 @atomic
@@ -149,8 +153,12 @@ def book_to_order(
     Order.objects.lock(order.pk)
     difference, _payment, _order = begin_correction(difference, Correction.BOOK_TO_ORDER)
     payment = _create(difference, now, order=order, status=PaymentStatus.UNKNOWN)
+    # Before the money is applied, which would resolve it by itself.
+    difference = finish_correction(
+        difference, Resolution.PAYMENT_BOOKED, user=user, note=note, now=now
+    )
     _apply(difference, payment)
-    return finish_correction(difference, Resolution.PAYMENT_BOOKED, user=user, note=note, now=now)
+    return difference
 
 
 @atomic
@@ -172,7 +180,6 @@ def give_back(difference: BillDifference, *, user: Any, note: str) -> BillDiffer
     post_payment(payment, is_applied=False, now=now)
     refund = refund_payment(payment, reason=note[:80], now=now)
     Refund.objects.filter(pk=refund.pk).update(
-        opened_by=user,
         decided_by=user,
         decided_at=now,
         first_approved_by=difference.first_approved_by_id,

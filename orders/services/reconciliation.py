@@ -13,10 +13,12 @@ from django.db.models import Min
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from miniback.core.clock import database_now
+from miniback.core.due import try_due
 from miniback.core.providers import is_offered, payment_provider
 from miniback.core.transactions import assert_no_transaction
 from miniback.platforms.contract import BillRow
-from miniback.platforms.errors import NoBill, PlatformError
+from miniback.platforms.errors import HostDown, NoBill, PlatformError
 from orders.models import (
     Bill,
     BillDifference,
@@ -114,7 +116,7 @@ def _ask_about(account: Account, rows: list[BillRow]) -> bool:
             out_refund_no__in=numbers,
             status__in=[RefundStatus.APPROVED, RefundStatus.PROCESSING, RefundStatus.FAILED],
         )
-        unsettled.exclude(platform_status=KNOWN_BEFORE).update(due_at=timezone.now())
+        unsettled.exclude(platform_status=KNOWN_BEFORE).update(due_at=database_now())
     return is_sure
 
 
@@ -152,7 +154,7 @@ def _write_figures(bill: Bill, ours: list[BillRow], others: list[BillRow]) -> No
 
 def _finish(bill: Bill, *, is_sure: bool) -> None:
     """Decide whether it agrees, or when it is compared again."""
-    now = timezone.now()
+    now = database_now()
     agrees = is_sure and not bill.differences.filter(status=DifferenceStatus.OPEN).exists()
     bill.compared_at, bill.last_error = now, ""
     bill.agreed_at = (bill.agreed_at or now) if agrees else None
@@ -192,8 +194,10 @@ def bills_of(channel: str, day: date) -> list[Bill]:
     if is_offered(channel):
         current = payment_provider(channel)
         accounts.add(Account(channel, current.app_id, current.merchant_id))
+    defaults = {"due_at": database_now()}
     return [
-        Bill.objects.get_or_create(**account._asdict(), day=day)[0] for account in sorted(accounts)
+        Bill.objects.get_or_create(**account._asdict(), day=day, defaults=defaults)[0]
+        for account in sorted(accounts)
     ]
 
 
@@ -226,19 +230,24 @@ def _accounts(channel: str) -> Iterator[tuple[Account, datetime]]:
 def reconcile_due_days(channels: Collection[str] = Channel.values) -> None:
     """Compare the bills that are due: yesterday's, missed ones, and those that did not agree."""
     for channel in channels:
-        open_bills(channel, now=timezone.now())
-    due = Bill.objects.filter(channel__in=channels)
-    for bill in due.claim(lease=COMPARE_LEASE):
-        try:
-            reconcile(bill)
-        except PlatformError as error:
-            logger.warning("bill of %s: %s", bill, error)
-            note_failure(bill, error)
+        open_bills(channel, now=database_now())
+    try_due(Bill.objects.filter(channel__in=channels), _reconcile_due, lease=COMPARE_LEASE)
+
+
+def _reconcile_due(bill: Bill) -> None:
+    try:
+        reconcile(bill)
+    except HostDown:
+        # Nobody was asked.
+        raise
+    except PlatformError as error:
+        logger.warning("bill of %s: %s", bill, error)
+        note_failure(bill, error)
 
 
 def note_failure(bill: Bill, error: PlatformError) -> None:
     """Show staff why; ask again, as long as there is hope."""
-    now = timezone.now()
+    now = database_now()
     age = now - _ready_at(bill.day)
     is_over = age > (ASK_FOR if isinstance(error, NoBill) else MAX_AGE)
     due_at = None if is_over else _next_comparison(bill, now)

@@ -7,6 +7,7 @@ from django.db.models import F, Q, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.errors import Conflict, NotFound
+from miniback.platforms.contract import PlatformRefundStatus
 from orders.models import (
     BillDifference,
     DifferenceStatus,
@@ -18,7 +19,14 @@ from orders.models import (
     RefundLine,
 )
 from orders.pricing import refundable
-from orders.status import NOT_AGREED, NOT_CLAIMING, OrderStatus, RefundMethod, RefundStatus
+from orders.status import (
+    NOT_AGREED,
+    NOT_CLAIMING,
+    OrderStatus,
+    PaymentStatus,
+    RefundMethod,
+    RefundStatus,
+)
 
 
 class OverRefund(Conflict):
@@ -102,13 +110,18 @@ def claiming(payment: Payment) -> QuerySet[Refund]:
 
 
 def left_of(payment: Payment) -> int:
-    """Return the fen of a payment that no refund claims, made here or elsewhere; never negative."""
+    """Return the fen of a payment that no refund claims, made here or elsewhere; never negative.
+
+    Of a payment that the platform never got nothing is left.
+    """
+    if payment.status == PaymentStatus.VOIDED:
+        return 0
     return max(int(payment.amount_fen) - _sum(claiming(payment), "amount_fen"), 0)
 
 
 def left_to_agree(refund: Refund) -> int:
     """Return how much of its payment a refund may have: what no other one was agreed to get."""
-    if refund.payment is None:
+    if refund.payment is None or refund.payment.status == PaymentStatus.VOIDED:
         return 0
     others = claiming(refund.payment).exclude(status__in=NOT_AGREED).exclude(pk=refund.pk)
     return max(int(refund.payment.amount_fen) - _sum(others, "amount_fen"), 0)
@@ -118,12 +131,13 @@ def left_at_platform(payment: Payment) -> int:
     """Return the fen of a payment that the platform may still give back to anybody.
 
     Apart from what it gave back it holds what the shop paid out by itself, what was written off, and
-    what is agreed but was never sent.
+    what is agreed and that it has not taken on: never sent, or failed otherwise than on its way.
     """
     stays = (
         Q(status=RefundStatus.WRITTEN_OFF, is_to_shop=False)
         | Q(status=RefundStatus.SUCCEEDED, method=RefundMethod.SHOP, is_to_shop=False)
-        | Q(status__in=[RefundStatus.APPROVED, RefundStatus.FAILED], sent_at=None)
+        | Q(status=RefundStatus.APPROVED, sent_at=None)
+        | (Q(status=RefundStatus.FAILED) & ~Q(platform_status=PlatformRefundStatus.ABNORMAL))
         | Q(status__in=NOT_AGREED)
         | Q(status=RefundStatus.RETURNING)
     )

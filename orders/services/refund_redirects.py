@@ -15,7 +15,13 @@ from miniback.platforms.errors import Refused as PlatformRefused
 from miniback.platforms.wechatpay import BankCard, WeChatPayClient
 from orders.models import Refund
 from orders.services.channels import provider_of
-from orders.services.refund_approvals import Proposal, approve_step, confirm_step, is_large
+from orders.services.refund_approvals import (
+    Proposal,
+    approve_step,
+    confirm_step,
+    drop_proposal,
+    is_large,
+)
 from orders.services.refund_life import lock_refund, payment_of, platform_number
 from orders.services.refunds import read_refund, record_refund
 from orders.status import RefundStatus, RefundStep
@@ -60,6 +66,7 @@ def redirect_refund(
     except (PlatformRefused, Misconfigured) as error:
         # A card that its bank does not know is a wrong parameter.
         _aim(fresh, to_shop=was_to_shop)
+        drop_proposal(fresh)
         raise RedirectRefused(_("WeChat Pay refused: %(why)s") % {"why": error}) from error
     except PlatformError as error:
         logger.warning("refund %s: %s", fresh.number, error)

@@ -15,7 +15,6 @@ from miniback.platforms.errors import Misconfigured, NoSuchTrade, PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
 from orders.models import Refund
 from orders.services.books import post_payout, post_refund_lowered, post_write_off
-from orders.services.discrepancies import KNOWN_BEFORE
 from orders.services.owed_refunds import lower_refund
 from orders.services.refund_approvals import (
     Proposal,
@@ -111,29 +110,29 @@ def _apply_again(refund: Refund, reason: str, *, is_closed: bool) -> Refund:
     if (refund.status, refund.out_refund_no) != (RefundStatus.FAILED, number):
         raise RefundStatusConflict(status=refund.status)
     refuse_unknown_refunds(refund.payment)
+    drop_proposal(refund)
+    _lower_to_what_is_left(refund)
+    refund.platform_reason = reason or refund.platform_reason
+    refund.last_error = refund.platform_status = ""
     if is_closed:
         keep_attempt(refund, PlatformRefundStatus.CLOSED, now=now)
-    drop_proposal(refund)
-    if is_closed or number is None:
-        refund.out_refund_no = next_refund_number(payment_of(refund))
-        refund.sent_at, refund.platform_id = None, ""
-    if refund.platform_status == KNOWN_BEFORE:
-        _lower_to_what_is_left(refund)
-    refund.platform_reason = reason or refund.platform_reason
-    refund.status, refund.due_at, refund.attempts = RefundStatus.APPROVED, now, 0
-    refund.last_error = refund.platform_status = ""
-    if not refund.amount_fen:
-        # All of it was given back under the number that had been forgotten.
-        refund.status, refund.due_at, refund.succeeded_at = RefundStatus.SUCCEEDED, None, now
         refund.out_refund_no = None
+    if refund.amount_fen:
+        if refund.out_refund_no is None:
+            refund.out_refund_no = next_refund_number(payment_of(refund))
+            refund.sent_at, refund.platform_id = None, ""
+        refund.status, refund.due_at, refund.attempts = RefundStatus.APPROVED, now, 0
+    else:
+        # All of it was given back elsewhere meanwhile.
+        refund.status, refund.due_at, refund.succeeded_at = RefundStatus.SUCCEEDED, None, now
     refund.save(update_fields=CHANGED_BY_RETRY)
-    if not refund.amount_fen:
+    if refund.status == RefundStatus.SUCCEEDED:
         end_refund(refund, now=now, is_paid=False)
     return refund
 
 
 def _lower_to_what_is_left(refund: Refund) -> None:
-    """A part, or all, was given back by a refund that this shop had forgotten, and that is booked now."""
+    """A part, or all, was given back by a refund that this shop had not made, and that is booked now."""
     left = left_to_agree(refund)
     if left < refund.amount_fen:
         with post_refund_lowered(refund.order, refund, now=timezone.now()):

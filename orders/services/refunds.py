@@ -1,18 +1,21 @@
 """Money back through the platform: one number a refund, committed before the platform is asked."""
 
 import logging
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from miniback.core.due import try_due
 from miniback.core.money import format_yuan
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.contract import PaymentProvider, PlatformRefund, PlatformRefundStatus
 from miniback.platforms.errors import NoSuchTrade, PlatformError
 from orders.models import (
     BillDifference,
+    Channel,
     DifferenceKind,
     DifferenceStatus,
     MessageKind,
@@ -72,11 +75,10 @@ def refund_payment(payment: Payment, *, reason: str, now: datetime, number: str 
     )
 
 
-def send_due_refunds() -> None:
+def send_due_refunds(channels: Collection[str] = Channel.values) -> None:
     """Ask the platform to pay back, or how far it is, for every refund that is due."""
-    due = Refund.objects.filter(status__in=UNSETTLED, payment__isnull=False)
-    for refund in due.select_related("payment").claim(lease=SEND_LEASE):
-        send_refund(refund)
+    due = Refund.objects.filter(status__in=UNSETTLED, payment__channel__in=channels)
+    try_due(due.select_related("payment"), send_refund, lease=SEND_LEASE)
 
 
 def send_refund(refund: Refund) -> None:

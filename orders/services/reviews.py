@@ -49,7 +49,7 @@ def review_order(order: Order, *, reviews: Sequence[Mapping[str, Any]], user: An
         mine = OrderLine.objects.filter(pk=line.pk, reviewed_at=None)
         if not mine.update(reviewed_at=now):
             raise AlreadyReviewed(line=line.pk)
-        reference = f"{order.number}:{line.pk}"
+        reference = _reference(order, line.pk)
         written.append(
             write_review(
                 user, product_id=line.product_id, sku_id=line.sku_id, reference=reference, **content
@@ -59,3 +59,14 @@ def review_order(order: Order, *, reviews: Sequence[Mapping[str, Any]], user: An
     if not left.exists():
         Order.objects.filter(pk=order.pk).update(reviewed_at=now)
     return written
+
+
+def reviews_of(order: Order, line_ids: Sequence[int]) -> list[Review]:
+    """Return the reviews of these lines, in their order."""
+    references = [_reference(order, line_id) for line_id in line_ids]
+    found = {row.reference: row for row in Review.objects.filter(reference__in=references)}
+    return [found[reference] for reference in references if reference in found]
+
+
+def _reference(order: Order, line_id: int) -> str:
+    return f"{order.number}:{line_id}"

@@ -5,6 +5,7 @@ credentials are gone nobody can know, so the payment stays open and shows why.
 """
 
 import logging
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,14 +13,24 @@ from django.utils import timezone
 
 from catalog.services.products import count_sales
 from miniback.core import outbox
+from miniback.core.clock import database_now
+from miniback.core.due import try_due
 from miniback.core.errors import PlatformUnavailable, Throttled
 from miniback.core.transactions import assert_no_transaction, atomic
 from miniback.platforms.contract import Trade, TradeState
 from miniback.platforms.errors import NoSuchTrade, PlatformError
 from miniback.platforms.errors import Refused as PlatformRefused
-from orders.models import DifferenceKind, MessageKind, Notice, Order, Payment, new_number
+from orders.models import (
+    Channel,
+    DifferenceKind,
+    MessageKind,
+    Notice,
+    Order,
+    Payment,
+    new_number,
+)
 from orders.services.books import post_payment, post_payment_returned, post_sale
-from orders.services.channels import provider_of
+from orders.services.channels import LANES, provider_of
 from orders.services.discrepancies import (
     forget_payment_discrepancies,
     record_payment_discrepancy,
@@ -54,7 +65,7 @@ def check_payment(payment: Payment) -> None:
         trade = provider_of(payment).query(payment.number)
     except NoSuchTrade:
         # It never arrived there, or is still on its way; after its time it can no longer be paid.
-        if payment.order and timezone.now() > payment.order.pay_before + NEVER_ARRIVED:
+        if payment.order and database_now() > payment.order.pay_before + NEVER_ARRIVED:
             close_payment_row(payment)
         return
     record_trade(payment.channel, trade)
@@ -223,9 +234,10 @@ def close_open_payments(order: Order) -> None:
     """Let nobody pay the old amount: no new request reuses it, and the platform is told to close it."""
     # One without its key was let go before, and its message is on the way.
     opened = Payment.objects.filter(order=order, open_key__isnull=False).open()
-    for number in opened.values_list("number", flat=True):
+    for number, channel in opened.values_list("number", "channel"):
         key = f"{CLOSE_PAYMENT}:{number}"
-        outbox.post(topic=CLOSE_PAYMENT, event_key=key, payload={"number": number})
+        lane = LANES[Channel(channel)]
+        outbox.post(topic=CLOSE_PAYMENT, event_key=key, payload={"number": number}, lane=lane)
     opened.update(open_key=None)
 
 
@@ -237,17 +249,14 @@ def close_payment_by_number(payload: dict[str, Any]) -> None:
 # The job
 
 
-def check_due_payments() -> None:
+def check_due_payments(channels: Collection[str] = Channel.values) -> None:
     """Ask the platform about payments whose notice has not come."""
-    for payment in Payment.objects.open().select_related("order").claim(lease=CHECK_LEASE):
-        try:
-            check_payment(payment)
-        except (PlatformError, Mismatch) as error:
-            logger.warning("payment %s: %s", payment.number, error)
-        _ask_again_later(payment)
+    due = Payment.objects.open().filter(channel__in=channels).select_related("order")
+    try_due(due, _check_again, lease=CHECK_LEASE, expected=(PlatformError, Mismatch))
 
 
-def _ask_again_later(payment: Payment) -> None:
-    now = timezone.now()
-    still_open = Payment.objects.filter(pk=payment.pk).open()
-    still_open.update(due_at=payment.next_try_at(now))
+def _check_again(payment: Payment) -> None:
+    check_payment(payment)
+    Payment.objects.filter(pk=payment.pk).open().update(
+        due_at=payment.next_try_at(database_now()), last_error=""
+    )

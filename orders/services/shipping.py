@@ -6,6 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from miniback.core import outbox, providers
+from miniback.core.models import Lane
 from miniback.platforms.errors import AlreadyDone, Refused
 from miniback.platforms.wechat import Parcel
 from orders.models import Channel, Order, OrderEvent, Payment, Shipment
@@ -26,6 +27,7 @@ def tell_shipped(order: Order) -> None:
         topic=UPLOAD_SHIPPING,
         event_key=f"{UPLOAD_SHIPPING}:{order.number}:{parcels}:{order.status}",
         payload={"number": order.number},
+        lane=Lane.WECHAT,
     )
 
 

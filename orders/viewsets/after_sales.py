@@ -1,5 +1,6 @@
 """What a customer does with an order once it was paid: ask for a refund, review."""
 
+from functools import partial
 from typing import Any
 
 from rest_framework import status
@@ -7,8 +8,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from miniback.core.errors import NotFound
-from miniback.core.schema import describe, path_id
+from miniback.core.errors import KeyMismatch, NotFound
+from miniback.core.idempotency import run_request_once
+from miniback.core.schema import describe, idempotency_key, path_id
+from orders.models import Order
 from orders.serializers import (
     RefundDetailSerializer,
     RefundInput,
@@ -35,6 +38,7 @@ class AfterSalesActions:
             OrderStatusConflict,
             after_sales.OverRefund,
             after_sales.RefundWindowOver,
+            KeyMismatch,
         ],
         sends={
             "lines": [{"line": 31, "quantity": 1}],
@@ -42,21 +46,27 @@ class AfterSalesActions:
             "reason": "不想要了",
             "images": [],
         },
-        parameters=[NUMBER],
+        parameters=[NUMBER, idempotency_key(is_required=True)],
     )
     @action(methods=["post"], detail=True)
     def refunds(self, request: Request, number: str) -> Response:
         """For pieces of lines, as often as pieces are left; staff decide.
 
-        `refund_only` before shipment or without sending back, `return` to send the goods back.
+        `refund_only` before shipment or without sending back, `return` to send the goods back. Repeat
+        a request whose answer was lost with the same `Idempotency-Key`: it is asked for once.
         """
+        order = self.get_object()
         form = RefundInput(data=request.data)
         form.is_valid(raise_exception=True)
         wanted = dict(form.validated_data)
-        refund = after_sales.request_refund(
-            self.get_object(), quantities=wanted.pop("lines"), **wanted
+        quantities = wanted.pop("lines")
+        outcome = run_request_once(
+            request,
+            partial(after_sales.request_refund, order, quantities=quantities, **wanted),
+            is_required=True,
         )
-        return Response(RefundDetailSerializer(refund).data, status=status.HTTP_201_CREATED)
+        answer = RefundDetailSerializer(outcome.made).data
+        return Response(answer, status=status.HTTP_201_CREATED)
 
     @describe(
         "Review what was bought",
@@ -67,20 +77,27 @@ class AfterSalesActions:
             OrderStatusConflict,
             reviews.AlreadyReviewed,
             reviews.NothingKept,
+            KeyMismatch,
         ],
         sends={
             "reviews": [
                 {"line": 31, "rating": 5, "text": "很香", "images": [], "is_anonymous": False}
             ]
         },
-        parameters=[NUMBER],
+        parameters=[NUMBER, idempotency_key()],
     )
     @action(methods=["post"], detail=True)
     def reviews(self, request: Request, number: str) -> Response:
         """Of a completed order, each line once; all of them or none."""
+        order: Order = self.get_object()
         form = ReviewsInput(data=request.data)
         form.is_valid(raise_exception=True)
-        written = reviews.review_order(
-            self.get_object(), reviews=form.validated_data["reviews"], user=request.user
-        )
+        wanted = form.validated_data["reviews"]
+
+        def review() -> Order:
+            reviews.review_order(order, reviews=wanted, user=request.user)
+            return order
+
+        run_request_once(request, review)
+        written = reviews.reviews_of(order, [row["line"] for row in wanted])
         return Response(ReviewSerializer(written, many=True).data, status=status.HTTP_201_CREATED)

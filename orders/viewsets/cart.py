@@ -1,5 +1,7 @@
 """The cart."""
 
+from functools import partial
+
 from django.db.models import Sum
 from rest_framework import status
 from rest_framework.decorators import action
@@ -7,8 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from miniback.core.errors import NotFound
-from miniback.core.schema import describe, path_id
+from miniback.core.errors import KeyMismatch, NotFound
+from miniback.core.idempotency import run_request_once
+from miniback.core.schema import describe, idempotency_key, path_id
 from orders.models import CartLine
 from orders.serializers import (
     CartCountSerializer,
@@ -68,15 +71,20 @@ class CartLineViewSet(GenericViewSet):
         "Put into the cart",
         request=CartLineInput,
         answers={201: CartLineSerializer},
-        errors=[cart.NotBuyable, cart.CartFull, cart.TooMany],
+        errors=[cart.NotBuyable, cart.CartFull, cart.TooMany, NotFound, KeyMismatch],
         sends={"sku": 12, "quantity": 2},
+        parameters=[idempotency_key()],
     )
     def create(self, request: Request) -> Response:
-        """Adds to the line that is there."""
+        """Adds to the line that is there.
+
+        A repeat with the same `Idempotency-Key` adds nothing; 404 if the line was removed since.
+        """
         form = CartLineInput(data=request.data)
         form.is_valid(raise_exception=True)
         sku, quantity = form.validated_data["sku"], form.validated_data["quantity"]
-        line = cart.add_to_cart(request.user, sku_id=sku, quantity=quantity)
+        add = partial(cart.add_to_cart, request.user, sku_id=sku, quantity=quantity)
+        line = run_request_once(request, add).made
         return Response(CartLineSerializer(line).data, status=status.HTTP_201_CREATED)
 
     @describe(

@@ -1,5 +1,6 @@
 """Coupons."""
 
+from functools import partial
 from typing import Any
 
 from django.db.models import Count, IntegerField, OuterRef, Subquery
@@ -11,8 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from miniback.core.errors import NotFound, Throttled
-from miniback.core.schema import describe, path_id
+from miniback.core.errors import KeyMismatch, NotFound, Throttled
+from miniback.core.idempotency import run_request_once
+from miniback.core.schema import describe, idempotency_key, path_id
 from orders.models import ClaimedCoupon, Coupon, CouponSource
 from orders.serializers import (
     ClaimedCouponSerializer,
@@ -22,7 +24,9 @@ from orders.serializers import (
 )
 from orders.services import coupons
 
-REFUSALS: list[Any] = [coupons.CouponEnded, coupons.CouponsGone, coupons.CouponLimit]
+REFUSALS: list[Any] = [
+    coupons.CouponEnded, coupons.CouponsGone, coupons.CouponLimit, KeyMismatch,
+]  # fmt: skip
 
 
 class CouponViewSet(GenericViewSet):
@@ -68,12 +72,13 @@ class CouponViewSet(GenericViewSet):
         "Claim a coupon",
         answers={201: ClaimedCouponSerializer},
         errors=[NotFound, *REFUSALS],
-        parameters=[path_id()],
+        parameters=[path_id(), idempotency_key()],
     )
     @action(methods=["post"], detail=True)
     def claim(self, request: Request, pk: str) -> Response:
         """Gives this customer one of them."""
-        return _given(coupons.claim_coupon(request.user, int(pk)))
+        claim = partial(coupons.claim_coupon, request.user, int(pk))
+        return _given(run_request_once(request, claim).made)
 
     @describe(
         "Redeem a code",
@@ -81,13 +86,15 @@ class CouponViewSet(GenericViewSet):
         answers={201: ClaimedCouponSerializer},
         errors=[NotFound, *REFUSALS, Throttled],
         sends={"code": "SPRING2026"},
+        parameters=[idempotency_key()],
     )
     @action(methods=["post"], detail=False)
     def redeem(self, request: Request) -> Response:
         """Letter case and width do not matter; ten tries a minute."""
         form = RedeemInput(data=request.data)
         form.is_valid(raise_exception=True)
-        return _given(coupons.redeem_code(request.user, form.validated_data["code"]))
+        redeem = partial(coupons.redeem_code, request.user, form.validated_data["code"])
+        return _given(run_request_once(request, redeem).made)
 
 
 def _given(claimed: ClaimedCoupon) -> Response:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.db.models import Count, Prefetch, prefetch_related_objects
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -12,9 +11,9 @@ from rest_framework.viewsets import GenericViewSet
 
 from catalog.services.stock import OutOfStock
 from miniback.core.errors import KeyMismatch, NotFound, PlatformUnavailable
-from miniback.core.idempotency import run_once
+from miniback.core.idempotency import run_once, run_request_once
 from miniback.core.models import knows
-from miniback.core.schema import describe
+from miniback.core.schema import describe, idempotency_key
 from miniback.core.serializers import as_json, as_json_list, parse
 from orders.models import Order, OrderEvent, OrderEventKind, OrderLine, Shipment
 from orders.models.order import OrderQuerySet
@@ -36,14 +35,6 @@ from orders.services.fulfillment import confirm_receipt, hide_order
 from orders.services.life import OrderStatusConflict
 from orders.status import Actor, OrderStatus
 from orders.viewsets.after_sales import NUMBER, AfterSalesActions
-
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    required=True,
-    description="Made when the confirm page opens, kept until it is answered; 8 to 64 characters.",
-)
 
 
 class OrderViewSet(AfterSalesActions, GenericViewSet):
@@ -96,7 +87,7 @@ class OrderViewSet(AfterSalesActions, GenericViewSet):
             KeyMismatch,
         ],
         sends={"from_cart": True, "address": 5, "note": "轻放", "payable_fen": 3980},
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=[idempotency_key(is_required=True)],
     )
     def create(self, request: Request) -> Response:
         """Takes the stock and holds it until `pay_before`; an order that costs nothing is paid at once.
@@ -172,6 +163,7 @@ class OrderViewSet(AfterSalesActions, GenericViewSet):
             payment.PaymentExpired,
             payment.WrongPlatform,
             PlatformUnavailable,
+            KeyMismatch,
         ],
         sends={"channel": "wechat"},
         gives={
@@ -184,16 +176,17 @@ class OrderViewSet(AfterSalesActions, GenericViewSet):
                 "paySign": "oR9d8...",
             },
         },
-        parameters=[NUMBER],
+        parameters=[NUMBER, idempotency_key()],
     )
     @action(methods=["post"], detail=True)
     def pay(self, request: Request, number: str) -> Response:
         """Gives what `wx.requestPayment` needs. Its success means nothing: ask `payments/{number}/check/`."""
         form = PayInput(data=request.data)
         form.is_valid(raise_exception=True)
-        asked = payment.start_payment(
-            self.get_object(), channel=form.validated_data["channel"], payer=_identity(request)
-        )
+        order, channel = self.get_object(), form.validated_data["channel"]
+        # Asking twice gives the same payment by itself; the key only keeps to what it stands for.
+        run_request_once(request, lambda: None)
+        asked = payment.start_payment(order, channel=channel, payer=_identity(request))
         return Response(PayRequestSerializer(asked).data)
 
     @describe(

@@ -24,12 +24,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         "DEBUG": "1",
         "VAR_DIR": str(var),
         "DEMO_ADMIN_PASSWORD": PASSWORD,
+        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
         "ENV_FILE": os.devnull,
     }
     command = [sys.executable, "manage.py", "run_demo", "--port", str(port)]
     with (var / "demo.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
-    until(lambda: "Ctrl-C ends it" in (var / "demo.log").read_text(), seconds=60)
+    until(lambda: "Ctrl-C ends it" in (var / "demo.log").read_text(), seconds=180)
     yield Demo(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}", env)
     process.send_signal(signal.SIGINT)
     process.wait(20)

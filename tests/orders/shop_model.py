@@ -38,6 +38,8 @@ class Refund:
     kind: str
     is_shipped: bool
     status: str = "requested"
+    # Staff set the amount by hand: freight is not decided again.
+    is_fixed: bool = False
 
 
 @dataclass
@@ -53,6 +55,14 @@ class Order:
 
     def claiming(self) -> list[Refund]:
         return [r for r in self.refunds if r.status not in {"rejected", "withdrawn"}]
+
+    def freight_due(self, pieces: dict[int, int], besides: Refund | None = None) -> int:
+        """What is left of the freight, with the last pieces that staff agree to of an unshipped order."""
+        gone = all(p.released + pieces.get(sku, 0) == p.quantity for sku, p in self.lines.items())
+        if self.status != "paid" or not gone:
+            return 0
+        agreed = [r for r in self.claiming() if r.status != "requested" and r is not besides]
+        return self.freight - sum(r.freight for r in agreed)
 
     def claimed(self, line: int, *, is_shipped: bool) -> int:
         return sum(r.pieces.get(line, 0) for r in self.claiming() if r.is_shipped == is_shipped)
@@ -152,7 +162,10 @@ class ShopModel:
         if order.status != "pending_payment" and (order.status != "paid" or order.payable):
             return "order_status"
         for line in order.lines.values():
-            self.articles[line.sku].stock += line.quantity
+            self.articles[line.sku].stock += line.quantity - line.released
+        for refund in order.refunds:
+            if refund.status == "requested":
+                self.give_up(refund, "withdrawn")
         self.end(order)
         return "ok"
 
@@ -221,10 +234,13 @@ class ShopModel:
                 if refund.status == "approved":
                     refund.status = "succeeded"
                     self.at_platform -= refund.amount
-                    everything = all(p.released == p.quantity for p in order.lines.values())
-                    open_ = any(r.status == "approved" for r in order.refunds)
-                    if order.status == "paid" and everything and not open_:
-                        self.end(order)
+                    self.end_if_all_is_back(order)
+
+    def end_if_all_is_back(self, order: Order) -> None:
+        everything = all(p.released == p.quantity for p in order.lines.values())
+        is_owed = any(r.status == "approved" for r in order.refunds)
+        if order.status == "paid" and everything and not is_owed:
+            self.end(order)
 
     # Parcels
 
@@ -251,43 +267,81 @@ class ShopModel:
     # Refunds
 
     def ask(self, order: Order, sku: int, count: int, kind: str) -> str:
-        if order.status in {"pending_payment", "cancelled"} or not order.payable:
+        if order.status in {"pending_payment", "cancelled"}:
             return "order_status"
+        return self.claim(order, {sku: count}, kind)
+
+    def claim(self, order: Order, pieces: dict[int, int], kind: str) -> str:
         if kind == "return" and order.status == "paid":
             return "invalid"
-        line = order.lines[sku]
         is_shipped = order.status != "paid"
         if order.status == "partly_shipped":
-            unsent = line.quantity - line.shipped - order.claimed(sku, is_shipped=False)
-            sent = line.shipped - order.claimed(sku, is_shipped=True)
-            is_shipped = not (kind == "refund_only" and count <= unsent)
-            if is_shipped and count > sent:
+            is_shipped = kind == "return" or any(
+                count > self.unsent(order, sku) for sku, count in pieces.items()
+            )
+            if is_shipped and any(count > self.sent(order, sku) for sku, count in pieces.items()):
                 return "over_refund"
-        back = line.refunded + count
-        if back > line.quantity:
+        if any(order.lines[s].refunded + n > order.lines[s].quantity for s, n in pieces.items()):
             return "over_refund"
-        fen = line.paid * back // line.quantity - line.refunded_fen
-        freight = 0
-        others = all(p.refunded == p.quantity for p in order.lines.values() if p is not line)
-        if order.status == "paid" and others and back == line.quantity:
-            freight = order.freight - sum(r.freight for r in order.claiming())
-        if not fen + freight:
-            return "over_refund"
-        line.refunded, line.refunded_fen = back, line.refunded_fen + fen
-        order.refunds.append(
-            Refund(order, {sku: count}, {sku: fen}, freight, fen + freight, kind, is_shipped)
-        )
+        claimed = {}
+        for sku, count in pieces.items():
+            line = order.lines[sku]
+            line.refunded += count
+            claimed[sku] = line.paid * line.refunded // line.quantity - line.refunded_fen
+            line.refunded_fen += claimed[sku]
+        freight = 0 if is_shipped else order.freight_due(pieces)
+        amount = sum(claimed.values()) + freight
+        order.refunds.append(Refund(order, pieces, claimed, freight, amount, kind, is_shipped))
         return "ok"
 
-    def approve(self, refund: Refund, less: int) -> str:
+    def unsent(self, order: Order, sku: int) -> int:
+        line = order.lines[sku]
+        return line.quantity - line.shipped - order.claimed(sku, is_shipped=False)
+
+    def sent(self, order: Order, sku: int) -> int:
+        return order.lines[sku].shipped - order.claimed(sku, is_shipped=True)
+
+    def give(
+        self, order: Order, pieces: dict[int, int], freight: int | None, less: int, kind: str
+    ) -> str:
+        """Staff give back unasked: pieces, freight (None: by the rule), or a little less."""
+        if order.status in {"pending_payment", "cancelled"}:
+            return "order_status"
+        spent = sum(r.freight for r in order.claiming())
+        if freight is not None and freight > order.freight - spent:
+            return "invalid"
+        if not pieces and (not freight or kind == "return"):
+            return "invalid"
+        before = {sku: (p.refunded, p.refunded_fen) for sku, p in order.lines.items()}
+        outcome = self.claim(order, pieces, kind)
+        if outcome != "ok":
+            return outcome
+        refund = order.refunds[-1]
+        if freight is not None:
+            refund.freight, refund.is_fixed = freight, True
+            refund.amount = sum(refund.claimed.values()) + freight
+        outcome = self.approve(refund, refund.amount - less if less else None)
+        if outcome != "ok":
+            order.refunds.remove(refund)
+            for sku, (pieces_back, fen) in before.items():
+                order.lines[sku].refunded, order.lines[sku].refunded_fen = pieces_back, fen
+        return outcome
+
+    def approve(self, refund: Refund, amount: int | None) -> str:
+        """What goes back is decided now; staff may say less, but not nothing, and not more."""
         if refund.status != "requested":
             return "refund_status"
-        amount = refund.amount - less
-        if amount <= 0:
-            return "invalid"
+        freight = refund.freight
+        if not refund.is_fixed:
+            pieces = {} if refund.is_shipped else refund.pieces
+            freight = refund.order.freight_due(pieces, besides=refund)
         asked = sum(refund.claimed.values())
-        refund.freight = max(amount - asked, 0) if less else refund.freight
-        refund.amount = amount
+        full = asked + freight
+        if amount is not None and amount != full and not 0 < amount < full:
+            return "invalid"
+        refund.amount, refund.freight = full, freight
+        if amount is not None and amount != full:
+            refund.amount, refund.freight = amount, max(amount - asked, 0)
         if refund.kind == "return":
             refund.status = "returning"
         else:
@@ -295,7 +349,7 @@ class ShopModel:
         return "ok"
 
     def owe(self, refund: Refund) -> None:
-        refund.status = "approved"
+        refund.status = "approved" if refund.amount else "succeeded"
         order = refund.order
         if not refund.is_shipped:
             for sku, count in refund.pieces.items():
@@ -304,6 +358,8 @@ class ShopModel:
             left = any(order.to_ship(sku) for sku in order.lines)
             if order.status == "partly_shipped" and not left:
                 order.status = "shipped"
+        if not refund.amount:
+            self.end_if_all_is_back(order)
 
     def receive(self, refund: Refund, is_restocked: bool) -> str:
         if refund.status != "returning":

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.db import connection
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
@@ -24,6 +25,7 @@ from orders.services.after_sales import request_refund
 from orders.services.daily import INCOME, compute_day, refresh_daily_totals
 from orders.services.refund_decisions import approve_refund
 from orders.status import RefundKind
+from tests.broken_rows import refusing
 from tests.factories import make_customer, make_order, make_product, make_sku, make_staff, pay
 
 pytestmark = pytest.mark.django_db
@@ -116,6 +118,49 @@ def test_a_day_is_computed_until_it_is_over(merchant: None) -> None:
             row for row in captured if "2026-01-01" in row["sql"] and "INSERT" in row["sql"]
         ]
     assert DailyTotal.objects.count() == 2
+
+
+def test_a_total_from_the_future_is_computed_again(merchant: None) -> None:
+    """A runner whose clock was ahead wrote it when the day had just begun."""
+    with time_machine.travel(BEGIN + timedelta(hours=9), tick=False):
+        pay(make_order())
+        refresh_daily_totals()
+        DailyTotal.objects.update(computed_at=BEGIN + timedelta(days=1, hours=9))
+        pay(make_order())
+    # The day is over, and yet what stands there was not computed after its end.
+    with time_machine.travel(BEGIN + timedelta(days=1, minutes=1), tick=False):
+        refresh_daily_totals()
+        assert DailyTotal.objects.get(day=BEGIN.date()).sale_count == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_day_that_cannot_be_computed_keeps_no_other_from_it(
+    merchant: None,
+) -> None:
+    for n in range(3):
+        with time_machine.travel(BEGIN + timedelta(days=n), tick=False):
+            pay(make_order())
+    with time_machine.travel(BEGIN + timedelta(days=3), tick=False):
+        with refusing("orders_dailytotal", "placed_count", 1):
+            refresh_daily_totals()
+        assert list(DailyTotal.objects.values_list("day", flat=True)) == [date(2026, 1, 4)]
+        refresh_daily_totals()
+    assert DailyTotal.objects.filter(placed_count=1).count() == 3
+
+
+def test_totals_are_rebuilt(merchant: None, capsys: pytest.CaptureFixture[str]) -> None:
+    for n in range(3):
+        with time_machine.travel(BEGIN + timedelta(days=n), tick=False):
+            pay(make_order())
+    with time_machine.travel(BEGIN + timedelta(days=2, hours=1), tick=False):
+        refresh_daily_totals()
+        DailyTotal.objects.update(sale_count=0)
+        call_command("rebuild_daily_totals", "--from", "2026-01-02", "--to", "2026-01-02")
+        counts = DailyTotal.objects.order_by("day").values_list("sale_count", flat=True)
+        assert list(counts) == [0, 1, 0]
+        call_command("rebuild_daily_totals")
+        assert list(counts.all()) == [1, 1, 1]
+    assert capsys.readouterr().out == "1 days computed\n3 days computed\n"
 
 
 # The page

@@ -269,14 +269,46 @@ class ShopMachine(RuleBasedStateMachine):
             self.refunds.append(made.number)
             assert made.amount_fen == known.refunds[-1].amount
 
+    def give(self, n: int, count: int, freight: int | None, kind: str) -> None:
+        """Staff begin it: of one line, or only freight; sometimes a fen less."""
+        n = self.likely(n, {"paid", "partly_shipped", "shipped", "completed"})
+        order, known = self.order(n), self.model_order(n)
+        sku, less = sorted(known.lines)[n % len(known.lines)], n % 2
+        pieces = {sku: count} if count else {}
+        expected = self.model.give(known, pieces, freight, less, kind)
+        asked = known.refunds[-1] if expected == "ok" else None
+        quantities = {order.lines.get(sku=self.skus[s]).pk: c for s, c in pieces.items()}
+        amount = asked.amount if asked and less else None
+        if expected == "invalid" and less:
+            # What it would have been does not matter: this is less than nothing.
+            amount = -1
+        code, made = self.attempt(
+            lambda: refund_decisions.refund_order(
+                order,
+                quantities=quantities,
+                freight_fen=freight,
+                amount_fen=amount,
+                kind=RefundKind(kind),
+                reason="x",
+                user=self.staff,
+            )  # fmt: skip
+        )
+        assert code == expected
+        if made:
+            asked.index = len(self.refunds)
+            self.refunds.append(made.number)
+            assert (made.amount_fen, made.status) == (asked.amount, asked.status)
+
     def approve(self, n: int, less: int) -> None:
         refund, known = self.refund(n, "requested")
-        amount = None if not less else known.amount - less
-        expected = self.model.approve(known, less)
+        amount = known.amount - less if less else None
+        expected = self.model.approve(known, amount)
         code = self.attempt(
             lambda: refund_decisions.approve_refund(refund, user=self.staff, amount_fen=amount)
         )[0]
         assert code == expected
+        refund.refresh_from_db()
+        assert (refund.amount_fen, refund.status) == (known.amount, known.status)
 
     def receive(self, n: int, is_restocked: bool) -> None:
         refund, known = self.refund(n, "returning")
@@ -318,15 +350,20 @@ class ShopMachine(RuleBasedStateMachine):
                 self.jobs()
 
     @precondition(lambda self: self.has("paid", "partly_shipped", "shipped", "completed"))
-    @rule(verb=st.sampled_from(["ship", "ship", "confirm", "ask", "ask"]), n=pick,
+    @rule(verb=st.sampled_from(["ship", "ship", "confirm", "ask", "ask", "give"]), n=pick,
           count=st.integers(1, 3), everything=st.booleans(),
+          freight=st.none() | st.integers(0, 301),
           kind=st.sampled_from(["refund_only", "return"]))  # fmt: skip
-    def after_payment(self, verb: str, n: int, count: int, everything: bool, kind: str) -> None:
+    def after_payment(
+        self, verb: str, n: int, count: int, everything: bool, freight: int | None, kind: str
+    ) -> None:
         match verb:
             case "ship":
                 self.ship(n, count, everything)
             case "confirm":
                 self.confirm(n)
+            case "give":
+                self.give(n, 0 if everything and freight else count, freight, kind)
             case _:
                 self.ask(n, count, kind)
 

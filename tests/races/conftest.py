@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -147,6 +148,11 @@ class Buyer:
     def place(self, key: str, payable_fen: int, **what: Any) -> requests.Response:
         body = {"address": self.address, "payable_fen": payable_fen, **what}
         return self.call("POST", "orders/", body, **{"Idempotency-Key": key})
+
+    def ask_refund(self, number: str, body: Any, key: str = "") -> requests.Response:
+        """Each with a key of its own, unless told."""
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        return self.call("POST", f"orders/{number}/refunds/", body, **headers)
 
 
 class Clerk:

@@ -91,7 +91,7 @@ class Customers:
         order = self.paid(channel)
         lines = [{"line": order.lines.get().pk, "quantity": 1}]
         body = {"lines": lines, "kind": "refund_only", "reason": "x", "images": []}
-        answer = self.buyers[channel].call("POST", f"orders/{order.number}/refunds/", body)
+        answer = self.buyers[channel].ask_refund(order.number, body)
         assert answer.status_code == 201, answer.text
         return Refund.objects.get(number=answer.json()["number"])
 

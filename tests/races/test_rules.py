@@ -80,7 +80,7 @@ def test_two_clerks_approve_at_once(open_shop: OpenShop, platform: SandboxProces
     [buyer] = buyers(shop, platform, 1)
     order = paid_order(buyer, platform, sku)
     body = {"lines": [{"line": order.lines.get().pk, "quantity": 2}], "reason": "不想要了"}
-    buyer.call("POST", f"orders/{order.number}/refunds/", {**body, "kind": "refund_only"})
+    buyer.ask_refund(order.number, {**body, "kind": "refund_only"})
     refund = Refund.objects.get()
     page = reverse("admin:orders_refund_approve", args=[refund.pk]).removeprefix("/admin/")
     clerks = [Clerk(shop, f"clerk{n}") for n in range(2)]
@@ -101,15 +101,7 @@ def test_ten_refunds_of_three_tenths(open_shop: OpenShop, platform: SandboxProce
     order = paid_order(buyer, platform, sku, quantity=10)
     body = {"lines": [{"line": order.lines.get().pk, "quantity": 3}], "reason": "不想要了"}
     answers = together(
-        [
-            partial(
-                buyer.call,
-                "POST",
-                f"orders/{order.number}/refunds/",
-                {**body, "kind": "refund_only"},
-            )
-        ]
-        * 10
+        [partial(buyer.ask_refund, order.number, {**body, "kind": "refund_only"})] * 10
     )
     assert codes(answers) == {"ok": 3, "over_refund": 7}
     assert sum(Refund.objects.values_list("amount_fen", flat=True)) == 3 * 3 * 1990
@@ -129,11 +121,7 @@ def test_shipping_against_a_refund(open_shop: OpenShop, platform: SandboxProcess
     together(
         [
             lambda: clerk.post(page, carrier=carrier, tracking_number="SF123456").status_code,
-            lambda: (
-                buyer.call(
-                    "POST", f"orders/{order.number}/refunds/", {**body, "kind": "refund_only"}
-                ).status_code
-            ),
+            lambda: buyer.ask_refund(order.number, {**body, "kind": "refund_only"}).status_code,
         ]
     )
     order.refresh_from_db()

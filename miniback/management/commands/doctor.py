@@ -5,8 +5,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError
 
-from miniback.core.doctor import ask, examine
+from miniback.core.doctor import Finding, ask, examine
+from orders.services.left_accounts import examine_accounts
 from orders.services.messages import ask_about_templates, examine_templates
 
 
@@ -22,6 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = [*examine(), *examine_templates()]
+        found += self.accounts()
         if options["ask"]:
             found += [*ask(), *ask_about_templates()]
         for finding in found:
@@ -31,3 +34,10 @@ class Command(BaseCommand):
         names = ("WECHAT_APP_ID", "WECHATPAY_MCH_ID", "ALIPAY_APP_ID", "DOUYIN_APP_ID")
         seen = ", ".join(name for name in names if getattr(settings, name))
         self.stdout.write(f"Nothing to mend. Looked at what belongs to {seen}.")
+
+    def accounts(self) -> list[Finding]:
+        """Works without a database too, as on a machine that is being set up."""
+        try:
+            return list(examine_accounts())
+        except DatabaseError:
+            return []

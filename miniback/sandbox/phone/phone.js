@@ -310,7 +310,8 @@
     timer = setInterval(() => refresh().catch(() => undefined), 1500);
 
     function draw(order) {
-      const address = order.address;
+      // As long as the page shows the same, a second tap asks for the same refund.
+      const [address, refundKey] = [order.address, shop.newKey()];
       $("screen").replaceChildren(
         el("div", { class: "banner" }, el("div", { class: "state", "data-status": order.status }, STATES[order.status]),
           el("p", { class: "soft" }, order.status === "pending_payment" ? `请在 ${clock(order.pay_before)} 前付款` : order.cancel_reason || "感谢惠顾")),
@@ -326,18 +327,18 @@
       $("action").replaceChildren(el("span", { class: "total" }),
         can.includes("cancel") && button("second", "取消订单", async () => { await shop.request("POST", `orders/${number}/cancel/`, { reason: "不想买了" }); await refresh(); }),
         can.includes("pay") && button("primary", "去支付", () => payOrder(number)),
-        can.includes("refund") && button("second", "申请退款", () => askForRefund(order)),
+        can.includes("refund") && button("second", "申请退款", () => askForRefund(refundKey, order)),
         can.includes("confirm_receipt") && button("primary", "确认收货", async () => { await shop.request("POST", `orders/${number}/confirm-receipt/`); await refresh(); }));
       for (const node of [...$("action").childNodes]) if (node.nodeType === 3) node.remove();
     }
   }
 
   /** Everything that is left of the order, without sending it back. */
-  async function askForRefund(order) {
+  async function askForRefund(key, order) {
     const lines = order.lines.map((line) => ({ line: line.id, quantity: line.quantity - line.refunded_quantity }));
     const left = lines.filter((line) => line.quantity > 0);
     if (!left.length) return toast("没有可退的商品");
-    await shop.request("POST", `orders/${order.number}/refunds/`, { lines: left, kind: "refund_only", reason: "不想要了", images: [] });
+    await shop.askRefund(key, order.number, { lines: left, kind: "refund_only", reason: "不想要了", images: [] });
     return toast("已提交退款申请");
   }
 

@@ -54,9 +54,9 @@ RULES = (
              ON waived.payment_id = p.id
            WHERE p.status = 'paid' AND p.is_applied
              AND (o.status = 'pending_payment'
-                  OR (o.status = 'cancelled' AND (r.fen IS NULL
-                      OR p.amount_fen - r.fen - COALESCE(waived.fen, 0) NOT BETWEEN 0
-                         AND o.freight_fen - o.freight_discount_fen)))""",
+                  OR (o.status = 'cancelled' AND (r.fen IS NULL OR r.fen > p.amount_fen
+                      OR p.amount_fen - r.fen - COALESCE(waived.fen, 0)
+                         > o.freight_fen - o.freight_discount_fen)))""",
     ),
     Rule(
         "late-payment-refunded",

@@ -101,8 +101,9 @@ RULES = (
         f"""SELECT r.number FROM orders_refund r LEFT JOIN orders_payment p ON p.id = r.payment_id
             LEFT JOIN (SELECT DISTINCT refund_id FROM orders_refundattempt) ended
               ON ended.refund_id = r.id
-            WHERE (r.kind = 'auto' AND r.number <> CONCAT('R', p.number))
-               OR LENGTH(r.number) < 22 OR r.number NOT LIKE 'R%%'
+            WHERE r.number NOT LIKE 'R%%'
+               OR (LENGTH(r.number) < 22
+                   AND (r.kind <> 'auto' OR r.number <> CONCAT('R', p.number)))
                OR (r.out_refund_no IS NULL AND r.amount_fen > 0
                    AND (r.status IN ('approved', 'processing', 'to_pay_out')
                         OR (r.status = 'failed' AND ended.refund_id IS NULL)
@@ -114,9 +115,10 @@ RULES = (
             LEFT JOIN orders_refund r ON r.id = a.refund_id
             LEFT JOIN orders_payment p ON p.id = r.payment_id
             LEFT JOIN orders_refund other ON other.out_refund_no = a.out_refund_no
-            WHERE p.id IS NULL OR other.id IS NOT NULL OR a.platform_status = ''
+            WHERE p.id IS NULL OR a.platform_status = ''
+               OR (other.id IS NOT NULL AND other.kind <> 'external')
                OR a.ended_at < r.created_at OR a.ended_at > %(ahead_10_minutes)s
-               OR (a.out_refund_no <> r.number
+               OR (a.out_refund_no <> r.number AND r.kind <> 'external'
                    AND a.out_refund_no NOT LIKE CONCAT(p.number, 'R%%'))""",  # noqa: S608
     ),
     Rule(

@@ -49,7 +49,7 @@ def staff(db: None) -> Any:
 def ask(deal: Deal, quantity: int = 1, kind: str = "refund_only", **more: Any) -> Any:
     line = deal.order.lines.get().pk
     body = {"lines": [{"line": line, "quantity": quantity}], "kind": kind, "reason": "不想要了"}
-    return deal.api.post(f"orders/{deal.number}/refunds/", {**body, **more})
+    return deal.api.ask_refund(deal.number, {**body, **more})
 
 
 def asked(deal: Deal, quantity: int = 1, kind: str = "refund_only") -> Refund:

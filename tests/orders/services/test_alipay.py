@@ -182,8 +182,8 @@ def test_the_notice_of_a_refund_is_no_payment(deal: Deal) -> None:
     until(lambda: deal.order.status == OrderStatus.PAID)
     order = deal.order
     line = order.lines.get()
-    asked = deal.api.post(
-        f"orders/{deal.number}/refunds/",
+    asked = deal.api.ask_refund(
+        deal.number,
         {"lines": [{"line": line.pk, "quantity": 1}], "kind": "refund_only", "reason": "不想要了"},
     )
     assert asked.status_code == 201, asked.content

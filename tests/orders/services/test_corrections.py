@@ -1,5 +1,6 @@
 """What staff book about money that moved outside the shop, or never moved."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -49,10 +50,12 @@ from orders.services.refund_approvals import SecondApproval
 from orders.services.refund_claims import OverRefund, left_of
 from orders.services.refund_corrections import book_external_refund, reverse_refund
 from orders.services.refund_decisions import refund_order
+from orders.services.refund_steps import reapply_refund
 from orders.services.refunds import record_refund, send_due_refunds
 from orders.services.settlement import record_trade
 from orders.status import Actor, RefundKind
 from tests.factories import make_address, make_customer, make_order, make_sku, make_staff, pay
+from tests.threads import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -561,3 +564,37 @@ def test_a_stray_payment_is_given_back_through_the_platform(
     send_due_refunds()
     refund = Refund.objects.get()
     assert (refund.status, refund.out_refund_no) == ("failed", "P-lostR1")
+
+
+def test_two_members_book_one_refund_once(bought: Order, clerk: User) -> None:
+    row = unknown_refund(payment_of(bought))
+    other = make_staff(username="other")
+    outcomes = together(
+        partial(book_external_refund, row, user=user, note="console") for user in (clerk, other)
+    )
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == [
+        "AlreadyResolved", "BillDifference",
+    ]  # fmt: skip
+    assert Refund.objects.count() == 1
+    assert left_of(payment_of(bought)) == 2980
+
+
+def test_a_failed_refund_is_lowered_by_what_was_booked_since(bought: Order, clerk: User) -> None:
+    """The platform refuses more than was paid; when it is applied for again, it is for the rest."""
+    line = bought.lines.get().pk
+    refund = refund_order(
+        bought, quantities={line: 2}, freight_fen=None, kind=RefundKind.REFUND_ONLY,
+        reason="x", user=clerk,
+    )  # fmt: skip
+    Refund.objects.update(status="failed", sent_at=timezone.now(), due_at=None)
+    for fen, number in ((1000, "console-1"), (500, "console-2")):
+        book_external_refund(
+            unknown_refund(payment_of(bought), fen, number), user=clerk, note="console"
+        )
+        Refund.objects.filter(pk=refund.pk).update(status="failed", sent_at=None, due_at=None)
+        reapply_refund(refund, user=clerk)
+    refund.refresh_from_db()
+    assert (refund.amount_fen, refund.status) == (2480, "approved")
+    succeed(refund)
+    assert "platform:wechat" not in ledger(bought)
+    assert "customer_refunds" not in ledger(bought)

@@ -17,9 +17,10 @@ from django.utils import timezone
 from orders.models import BillDifference, Notice, Payment
 from orders.services.notices import process_due_notices
 from orders.status import OrderStatus, PaymentStatus
+from tests.broken_rows import refusing
 from tests.factories import make_order
 from tests.notices import headers, message, transaction
-from tests.orders.conftest import Deal
+from tests.orders.conftest import Deal, due_now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -343,6 +344,21 @@ def test_a_notice_while_the_database_is_broken(deal: Deal, genuine: bytes) -> No
     assert post(deal, genuine, headers(deal.sandbox, genuine)) == 204
     assert deal.order.status == OrderStatus.PAID
     assert deal.order.events.count() == 2
+
+
+@pytest.mark.broken_books
+def test_a_notice_that_breaks_is_kept_and_answered(deal: Deal, genuine: bytes) -> None:
+    """It stands in the inbox: the platform need not repeat it, and the job says why it fails."""
+    with refusing("orders_order", "id", deal.order.pk):
+        assert post(deal, genuine, headers(deal.sandbox, genuine)) == 204
+        assert Notice.objects.get().outcome == "new"
+        due_now(Notice)
+        process_due_notices()
+        assert "broken" in Notice.objects.get().last_error
+    due_now(Notice)
+    process_due_notices()
+    assert Notice.objects.get().outcome == "applied"
+    assert deal.order.status == OrderStatus.PAID
 
 
 def test_only_post_and_only_small(deal: Deal, genuine: bytes) -> None:

@@ -9,7 +9,7 @@ from catalog.models import Sku
 from miniback.core.errors import NotFound
 from orders.models import Carrier, Order, OrderLine, Refund
 from orders.services import desk, refund_decisions
-from orders.services.fulfillment import RefundOpen, TooManyToShip, ship_order
+from orders.services.fulfillment import ParcelExists, RefundOpen, TooManyToShip, ship_order
 from orders.services.life import OrderStatusConflict
 from orders.status import OrderStatus, RefundStatus
 from tests.factories import make_staff
@@ -176,6 +176,15 @@ def test_calling_off_leaves_what_is_asked_for(paid: Deal, staff: Any) -> None:
     desk.call_off(paid.order, reason="缺货", user=staff)
     assert sorted(Refund.objects.values_list("status", flat=True)) == ["approved", "requested"]
     assert run()[0] == 0
+
+
+def test_the_same_parcel_is_sent_once(half: Deal, staff: Any) -> None:
+    parcel = half.order.shipments.get()
+    with pytest.raises(ParcelExists):
+        ship_order(
+            half.order, carrier=parcel.carrier, tracking_number=parcel.tracking_number, user=staff
+        )
+    assert half.order.shipments.count() == 1
 
 
 # Large refunds
