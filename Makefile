@@ -8,7 +8,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 WORKERS ?= 2
 
-.PHONY: run serve test test-all test-races test-judges test-mutants test-browser lint check lock messages bench bench-kill bench-payments bench-notices bench-orders bench-audit bench-catalogue bench-cache bench-scale bench-import bench-backoffice clean
+.PHONY: run serve test test-all test-races test-judges test-mutants test-mutants-few test-browser lint check lock messages bench bench-kill bench-payments bench-notices bench-orders bench-audit bench-audit-mutations bench-catalogue bench-cache bench-scale bench-import bench-backoffice clean
 .DEFAULT_GOAL := help
 
 help:
@@ -45,7 +45,7 @@ test-all: .venv/dev.installed .venv/production.installed .venv/browser.installed
 	$(BIN)/pytest -n auto -q
 	DATABASE_URL=$(MARIADB_URL) $(BIN)/pytest -n auto -q
 	DATABASE_URL=$(POSTGRES_URL) $(BIN)/pytest -n auto -q
-	$(MAKE) test-races test-judges test-browser
+	$(MAKE) test-mutants-few test-races test-judges test-browser
 
 test-races: .venv/dev.installed .venv/production.installed
 	$(BIN)/pytest -q -m races tests/races
@@ -58,10 +58,13 @@ test-judges: .venv/dev.installed
 test-mutants: .venv/dev.installed
 	$(PY) -m tests.mutants
 
+test-mutants-few: .venv/dev.installed
+	$(PY) -m tests.mutants --few
+
 test-browser: .venv/browser.installed
 	$(BIN)/pytest -q -n 2 --dist loadfile -m browser tests/browser
 
-bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-kill bench-payments bench-notices bench-import bench-backoffice
+bench: bench-catalogue bench-cache bench-scale bench-orders bench-audit bench-audit-mutations bench-kill bench-payments bench-notices bench-import bench-backoffice
 
 # Long runs, each printing its figures. DATABASE_URL picks the database; SQLite is the default.
 ORDERS ?= 3000
@@ -101,6 +104,9 @@ bench-import: .venv/dev.installed .venv/production.installed
 bench-audit: ORDERS = 1000000
 bench-audit: .venv/dev.installed .venv/production.installed
 	$(PY) -m bench.audit --orders $(ORDERS)
+
+bench-audit-mutations: .venv/dev.installed .venv/production.installed
+	$(PY) -m bench.audit_mutations
 
 lint: .venv/dev.installed
 	$(BIN)/ruff format --check .

@@ -443,11 +443,11 @@ def live(sandbox: SandboxProcess) -> Shop:
     for fate in (*ORDINARY, *WITH_PLATFORM) * 2:
         fate(shop)
     work(shop)
-    for fate in WAITING * 2:
-        fate(shop)
     shop.give_back_elsewhere(shop.paid_now(), 1000)
     compare_bill(shop)
     correct(shop)
+    for fate in WAITING * 2:
+        fate(shop)
     return shop
 
 

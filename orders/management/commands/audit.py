@@ -18,8 +18,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
+        parser.add_argument("--list", action="store_true", help="print the rules, and check none")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["list"]:
+            for rule in RULES:
+                self.stdout.write(f"| `{rule.name}` | {rule.says} | {rule.remedy} |")
+            return
         quiet = options["json"] or not sys.stderr.isatty()
         results = tqdm(audit(), total=len(RULES), unit=" rules", disable=quiet, leave=False)
         failures = [failure for _rule, failure in results if failure]

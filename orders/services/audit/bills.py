@@ -104,6 +104,8 @@ RULES = (
            LEFT JOIN orders_payment p ON p.id = d.payment_id
            LEFT JOIN orders_bill b ON b.id = d.bill_id
            LEFT JOIN accounts_user u ON u.id = d.resolved_by_id
+           LEFT JOIN accounts_user f ON f.id = d.first_approved_by_id
+           LEFT JOIN orders_notice n ON n.id = d.notice_id
            WHERE (d.status = 'open' AND (d.resolution <> '' OR d.resolved_at IS NOT NULL))
               OR (d.status <> 'open' AND (d.resolution = '' OR d.resolved_at IS NULL))
               OR (d.resolution NOT IN ('', 'agrees') AND u.username IS NULL)
@@ -114,8 +116,12 @@ RULES = (
               OR (d.kind = 'not_theirs' AND (d.theirs_fen IS NOT NULL OR d.ours_fen IS NULL))
               OR (d.kind IN ('amount', 'transaction') AND (d.theirs_fen IS NULL OR d.ours_fen IS NULL))
               OR (d.kind = 'amount' AND d.theirs_fen = d.ours_fen)
+              OR (NOT d.is_refund AND SUBSTR(d.number, 1, 64) <> d.payment_number)
               OR (d.payment_id IS NOT NULL AND (p.id IS NULL OR p.channel <> d.channel
-                  OR p.number <> d.payment_number))
+                  OR p.number <> d.payment_number OR (d.app_id <> '' AND (p.app_id <> d.app_id
+                  OR p.merchant_id <> d.merchant_id))))
+              OR (d.notice_id IS NOT NULL AND (n.id IS NULL OR n.channel <> d.channel))
+              OR (d.first_approved_by_id IS NOT NULL AND f.username IS NULL)
               OR (d.bill_id IS NOT NULL AND (b.id IS NULL OR b.channel <> d.channel
                   OR b.app_id <> d.app_id OR b.merchant_id <> d.merchant_id))""",
     ),
@@ -127,17 +133,35 @@ RULES = (
            LEFT JOIN orders_payment p ON p.channel = d.channel AND p.number = d.payment_number
            LEFT JOIN orders_refund r ON r.out_refund_no = d.number AND r.payment_id = p.id
            LEFT JOIN orders_ledgertransaction k ON k.event_key = CONCAT('payment-kept:', p.number)
-           LEFT JOIN orders_ledgertransaction v ON v.event_key = CONCAT('refund-void:', d.number)
-           LEFT JOIN orders_ledgertransaction t ON t.event_key > CONCAT('difference:', d.id, ':')
-             AND t.event_key < CONCAT('difference:', d.id, ';')
-           WHERE (d.resolution = 'refund_booked'
-                  AND (r.id IS NULL OR r.kind <> 'external' OR r.amount_fen <> d.theirs_fen))
-              OR (d.resolution = 'payment_voided' AND DIFFER(p.status, 'voided'))
+           LEFT JOIN orders_ledgertransaction v ON v.event_key = CONCAT('payment-void:', p.number)
+           LEFT JOIN orders_ledgertransaction w ON w.event_key = CONCAT('refund-void:', d.number)
+           LEFT JOIN (SELECT NAMED(t.event_key, 12) AS difference, COUNT(*) AS bookings,
+                             SUM(e.amount_fen) AS fen
+                      FROM orders_ledgertransaction t JOIN orders_ledgerentry e
+                        ON e.transaction_id = t.id AND e.account = 'corrections'
+                      WHERE t.event_key LIKE 'difference:%%' GROUP BY NAMED(t.event_key, 12)) b
+             ON b.difference = CONCAT(d.id, '')
+           WHERE (d.resolution = 'refund_booked' AND (NOT d.is_refund OR d.kind <> 'not_ours'
+                  OR r.id IS NULL OR r.kind <> 'external' OR r.amount_fen <> d.theirs_fen))
+              OR (d.resolution = 'payment_voided' AND (d.is_refund OR d.kind <> 'not_theirs'
+                  OR v.id IS NULL OR p.amount_fen <> d.ours_fen))
               OR (d.resolution IN ('payment_booked', 'money_returned', 'money_kept')
-                  AND (p.id IS NULL OR p.status NOT IN ('paid', 'voided')))
+                  AND (d.is_refund OR d.kind NOT IN ('not_ours', 'amount') OR p.id IS NULL
+                       OR p.status NOT IN ('paid', 'voided')))
+              OR (d.resolution IN ('money_returned', 'money_kept') AND (p.order_id IS NOT NULL
+                  OR p.amount_fen <> d.theirs_fen OR p.merchant_id <> d.merchant_id))
+              OR (d.resolution = 'payment_booked' AND p.order_id IS NULL)
               OR (d.resolution = 'money_kept' AND k.id IS NULL)
-              OR (d.resolution = 'refund_reversed' AND v.id IS NULL)
-              OR (d.resolution = 'amount_booked' AND t.id IS NULL)
+              OR (d.resolution = 'money_returned' AND k.id IS NOT NULL)
+              OR (d.resolution = 'refund_reversed' AND (NOT d.is_refund
+                  OR d.kind <> 'not_theirs' OR w.id IS NULL))
+              OR (d.resolution = 'amount_booked' AND (d.kind NOT IN ('amount', 'twice')
+                  OR b.bookings IS NULL))
+              OR (d.resolution = 'amount_booked' AND d.kind = 'amount' AND b.bookings = 1
+                  AND ABS(b.fen) <> ABS(d.theirs_fen - d.ours_fen))
+              OR (d.resolution = 'foreign' AND (d.kind NOT IN ('not_ours', 'twice')
+                  OR p.id IS NOT NULL))
+              OR (d.resolution = 'explained' AND d.kind IN ('not_theirs', 'amount'))
            UNION SELECT t.id, t.event_key FROM orders_ledgertransaction t
            LEFT JOIN orders_billdifference d ON t.event_key LIKE CONCAT('difference:', d.id, ':%%')
              AND d.resolution = 'amount_booked'

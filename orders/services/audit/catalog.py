@@ -11,7 +11,7 @@ RULES = (
            LEFT JOIN catalog_sku s ON s.product_id = p.id AND s.is_active
            GROUP BY p.id, p.price_fen, p.market_price_fen, p.in_stock
            HAVING COALESCE(MIN(s.price_fen), 0) <> p.price_fen
-               OR COALESCE(MIN(s.market_price_fen), -1) <> COALESCE(p.market_price_fen, -1)
+               OR COALESCE(MIN(s.market_price_fen), -999999999) <> COALESCE(p.market_price_fen, -999999999)
                OR (COALESCE(MAX(s.stock), 0) > 0 AND NOT p.in_stock)
                OR (COALESCE(MAX(s.stock), 0) <= 0 AND p.in_stock)""",
     ),

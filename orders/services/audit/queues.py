@@ -15,17 +15,19 @@ def _load(text: Any) -> Any:
 
 
 def _tells_of_another(row: Sequence[Any]) -> bool:
-    """Say whether an applied notice tells of other money than its payment has."""
-    _notice, channel, content, payment_channel, number, fen, transaction_id = row
+    """Say whether a notice tells of other money than its payment has, or of any that was ignored."""
+    _notice, outcome, channel, content, payment_channel, number, fen, transaction_id = row
     told = _load(content)
     if not isinstance(told, dict):
         return True
     trade = told.get("trade") or {}
     refund = told.get("refund") or told.get("refunded") or {}
     named = trade.get("number") or refund.get("payment_number")
+    is_paid = trade.get("state") == "paid"
+    if outcome == "ignored":
+        return is_paid
     if (channel, named) != (payment_channel, number):
         return True
-    is_paid = trade.get("state") == "paid"
     money = (trade.get("transaction_id"), trade.get("amount_fen"))
     return is_paid and money != (transaction_id, fen)
 
@@ -100,16 +102,17 @@ RULES = (
               OR outcome NOT IN ('new', 'applied', 'ignored', 'anomaly')
               OR SECONDS(processed_at, received_at) > 60 OR received_at > %(ahead_10_minutes)s
               OR processed_at > %(ahead_10_minutes)s OR (outcome = 'applied' AND payment_id IS NULL)
+              OR (outcome <> 'applied' AND payment_id IS NOT NULL)
               OR (outcome = 'anomaly' AND note = '')""",
     ),
     Rule(
         "notice-content",
         f"What a notice was applied to is what it tells of: the newest {NEWEST}.",
         "The notice is signed by the platform; compare its payment's page there.",
-        f"""SELECT n.notice_id, n.channel, n.content, p.channel AS payment_channel, p.number, p.amount_fen,
-                   p.transaction_id FROM orders_notice n
+        f"""SELECT n.notice_id, n.outcome, n.channel, n.content, p.channel AS payment_channel,
+                   p.number, p.amount_fen, p.transaction_id FROM orders_notice n
             LEFT JOIN orders_payment p ON p.id = n.payment_id
-            WHERE n.outcome = 'applied' ORDER BY n.id DESC LIMIT {NEWEST}""",  # noqa: S608
+            WHERE n.outcome IN ('applied', 'ignored') ORDER BY n.id DESC LIMIT {NEWEST}""",  # noqa: S608
         _tells_of_another,
     ),
     Rule(
