@@ -84,7 +84,7 @@ def test_a_parcel_is_sent_once(clerk: Client, paid: Order) -> None:
 
     assert (first.status_code, again.status_code) == (302, 302)
     assert first.url == again.url == reverse("admin:orders_order_change", args=[paid.pk])
-    assert told(clerk, again)[-1] in {"This was already done.", "已经处理过了。"}
+    assert told(clerk, again)[-1] in {"This was already done.", "该操作已完成，无需重复提交。"}
     assert Shipment.objects.count() == 1
     assert paid.lines.get().shipped_quantity == 1
     assert LogEntry.objects.filter(object_id=str(paid.pk)).count() == 1
