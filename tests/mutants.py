@@ -5,6 +5,7 @@ a copy of the tree; what it replaces must stand there exactly once, so that a ch
 brings its mutant along.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -106,17 +107,15 @@ MUTANTS = (
     Mutant("sent although it is asked back", f"{ORDERS}/fulfillment.py", "if refunds.exists() or not any(", "if not any(",
            f"{T_ORDERS}/test_after_sales.py::test_shipping_waits_for_the_decision"),
     # Payments
-    Mutant("any amount pays", f"{ORDERS}/settlement.py",
-           'if trade.is_paid and (trade.amount_fen, trade.currency) != (payment.amount_fen, "CNY"):', "if False:",
+    Mutant("any amount pays", f"{ORDERS}/settlement.py", 'if (trade.amount_fen, trade.currency) != (payment.amount_fen, "CNY"):', 'if False:',
            f"{T_ORDERS}/test_notices.py::test_amounts_that_are_not_ours"),
-    Mutant("another shop's payment", f"{ORDERS}/settlement.py", "if (trade.app_id, trade.merchant_id) != (ours.app_id, ours.merchant_id):", "if False:",
+    Mutant("another shop's payment", f"{ORDERS}/settlement.py", 'if payment is None or not _is_of_account(trade, payment):', 'if payment is None:',
            f"{T_ORDERS}/test_payment.py::test_a_notice_that_is_not_about_our_money"),
     Mutant("a notice counts as often as it comes", f"{ORDERS}/settlement.py", ".exclude(status=PaymentStatus.PAID)\n", "\n",
            f"{T_ORDERS}/test_payment.py::test_a_delayed_notice_after_a_check"),
     Mutant("paid after it was cancelled", f"{ORDERS}/settlement.py", "is_applied = order.status == OrderStatus.PENDING_PAYMENT and is_due", "is_applied = is_due",
            f"{T_ORDERS}/test_payment.py::test_money_for_a_cancelled_order_goes_back"),
-    Mutant("late money is kept", f"{ORDERS}/settlement.py",
-           '        refund_payment(payment, reason="订单已关闭或重复支付，自动退款", now=now)\n', "        pass\n",
+    Mutant("late money is kept", f"{ORDERS}/settlement.py", '        refund_payment(payment, reason=AUTO_REASON, now=now, number=number)\n', '        del number\n',
            f"{T_ORDERS}/test_payment.py::test_money_for_a_cancelled_order_goes_back"),
     Mutant("an old price still pays", f"{ORDERS}/settlement.py", "is_due = payment.amount_fen == order.payable_fen", "is_due = True",
            f"{T_ORDERS}/test_desk.py::test_money_of_the_old_price_goes_back"),
@@ -131,29 +130,24 @@ MUTANTS = (
            f"{T_ORDERS}/test_alipay.py::test_only_rsa2_counts"),
     Mutant("the last of two fields counts", "miniback/platforms/alipay.py", "if len(given) != len(fields):", "if False:",
            f"{T_ORDERS}/test_alipay.py::test_a_field_twice_is_refused"),
-    Mutant("Alipay's answers need no signature", "miniback/platforms/alipay.py",
-           'if not self._is_signed(inner_text(text, key).encode(), str(whole.get("sign", ""))):', "if False:",
+    Mutant("Alipay's answers need no signature", "miniback/platforms/alipay.py", 'if not self._is_signed(inner_text(text, key).encode(encoding), str(whole.get("sign", ""))):', 'if False:',
            "tests/platforms/test_contract.py::test_answers_nobody_can_trust"),
-    Mutant("accepted is refunded", "miniback/platforms/alipay.py",
-           'status = "SUCCESS" if answer.get("fund_change") == "Y" else "PROCESSING"', 'status = "SUCCESS"',
+    Mutant("accepted is refunded", "miniback/platforms/alipay.py", 'is_done = answer.get("fund_change") == "Y"', 'is_done = True',
            f"{T_ORDERS}/test_alipay.py::test_a_refund_whose_outcome_is_not_told"),
-    Mutant("a bill is compared by numbers only", f"{ORDERS}/reconciliation.py",
-           "if mine is None or not is_ours or mine.amount_fen != theirs.amount_fen:", "if mine is None or not is_ours:",
+    Mutant("a bill is compared by numbers only", f"{ORDERS}/bill_comparison.py", '    if mine.amount_fen != row.amount_fen:\n        return DifferenceKind.AMOUNT\n    if mine.status', '    if mine.status',
            f"{T_ORDERS}/test_reconciliation.py::test_three_kinds_of_difference"),
     Mutant("whoever links an account gets its orders", "accounts/services/identities.py", "if identity.user_id != user.pk:", "if False:",
            "tests/accounts/test_identities.py::test_nobody_takes_over_a_customer"),
     # Refunds
-    Mutant("another number for every try", f"{ORDERS}/refunds.py", "        number=number,\n        payment_number",
-           '        number=f"{number}{refund.attempts}",\n        payment_number',
+    Mutant("another number for every try", f"{ORDERS}/refunds.py", '        number=number,\n        payment_number', '        number=f"{number}{refund.attempts}",\n        payment_number',
            f"{T_ORDERS}/test_payment.py::test_a_refund_is_repeated_with_its_number"),
-    Mutant("more goes back than came in", f"{ORDERS}/refund_claims.py", "    if back > line.quantity:\n        raise OverRefund(line=line_id)\n", "",
+    Mutant("more goes back than came in", f"{ORDERS}/refund_claims.py", '    if back > line.quantity:\n        raise OverRefund(line=line_id)\n', '',
            f"{T_ORDERS}/test_after_sales.py::test_many_requests_at_once_share_what_is_there"),
     Mutant("each refund is rounded by itself", "orders/pricing.py", "return total_fen * back // pieces - back_fen", "return total_fen // pieces",
            "tests/orders/test_pricing.py::test_refunds_in_any_split_return_exactly_what_was_paid"),
-    Mutant("refunded and sent all the same", f"{ORDERS}/owed_refunds.py",
-           'released_quantity=F("released_quantity") + line.quantity', 'released_quantity=F("released_quantity")',
+    Mutant("refunded and sent all the same", f"{ORDERS}/owed_refunds.py", 'released_quantity=F("released_quantity") + line.quantity', 'released_quantity=F("released_quantity")',
            f"{T_ORDERS}/test_after_sales.py::test_a_part_before_shipment"),
-    Mutant("one person is two", f"{ORDERS}/refund_approvals.py", "if refund.first_approved_by_id == user.pk:", "if False:",
+    Mutant("one person is two", f"{ORDERS}/refund_approvals.py", 'if refund.first_approved_by_id == user.pk:', 'if False:',
            f"{T_ORDERS}/test_parcels.py::test_a_large_refund_needs_two_people"),
     Mutant("the ledger forgets a discount", f"{ORDERS}/books.py", "goods, coupons = goods + amount + share, coupons - share", "goods += amount",
            f"{T_ORDERS}/test_refund_amounts.py::test_a_discount_comes_back_to_the_fen"),
@@ -203,8 +197,7 @@ MUTANTS = (
     Mutant("one verdict for every avatar", "catalog/services/moderation.py",
            "User.objects.filter(pk=user_id, avatar=picture, is_avatar_shown=False)", "User.objects.filter(pk=user_id, is_avatar_shown=False)",
            "tests/catalog/test_moderation.py::test_a_verdict_on_an_avatar_that_was_changed_meanwhile"),
-    Mutant("any refund goes another way", f"{ORDERS}/refund_redirects.py",
-           "if fresh.status != RefundStatus.FAILED or not is_abnormal:", "if False:",
+    Mutant("any refund goes another way", f"{ORDERS}/refund_redirects.py", 'if fresh.status != RefundStatus.FAILED or not is_abnormal:', 'if fresh.status != RefundStatus.FAILED:',
            f"{T_ORDERS}/test_redirected_refunds.py::test_only_what_could_not_go_back"),
     Mutant("a loop has all the time there is", "miniback/core/due.py", "if time.monotonic() > deadline:", "if False:",
            "tests/core/test_due.py::test_a_run_ends_when_its_time_is_used_up"),
@@ -227,7 +220,53 @@ MUTANTS = (
            "tests/core/test_jobs.py::test_each_lane_delivers_its_own_messages"),
     Mutant("a total from the future is done", f"{ORDERS}/daily.py", "+ SETTLED_AFTER <= computed_at <= now", "+ SETTLED_AFTER <= computed_at",
            "tests/orders/test_dashboard.py::test_a_total_from_the_future_is_computed_again"),
+    # The audit, refunds, corrections, bills
+    Mutant("a difference hides for a day", "orders/services/audit/bills.py", "(kind <> 'not_theirs' OR found_at <", "(kind = 'amount' OR found_at <",
+           f"{T_ORDERS}/test_audit_rules.py::test_a_rule_finds_what_was_broken[bill-difference]"),
+    Mutant("the ledger's sale may be any", "orders/services/audit/ledger.py", "WHEN 'receivable' THEN o.payable_fen", "WHEN 'receivable' THEN e.amount_fen",
+           f"{T_ORDERS}/test_audit_rules.py::test_every_column_is_looked_at_or_excused"),
+    Mutant("nobody asks when a refund is due", "orders/services/audit/queues.py", "(due_at IS NULL OR due_at > %(ahead_2_hours)s))\n              OR (status = 'failed' AND due_at > %(ahead_2_hours)s)", "due_at > %(ahead_2_hours)s)\n              OR (status = 'failed' AND due_at > %(ahead_2_hours)s)",
+           f"{T_ORDERS}/test_audit_rules.py::test_a_rule_finds_what_was_broken[open-refund-due]"),
+    Mutant("age is measured by what failures move on", "orders/services/audit/queues.py", '(done_at IS NULL AND created_at < %(ago_1_days)s)', '(done_at IS NULL AND due_at < %(ago_1_days)s)',
+           f"{T_ORDERS}/test_audit_rules.py::test_a_rule_finds_what_was_broken[outbox-delivered]"),
+    Mutant("a card must be faster than it is", "orders/services/audit/refunds.py", '%(ago_8_days)s', '%(ahead_1_days)s',
+           f"{T_ORDERS}/test_audit_rules.py::test_a_shop_that_lived_breaks_no_rule"),
+    Mutant("a cancelled order may keep the money", "orders/services/audit/payments.py", "o.status = 'cancelled' AND (r.fen IS NULL", "o.status = 'cancelled' AND (1 = 0",
+           f"{T_ORDERS}/test_audit_rules.py::test_a_rule_finds_what_was_broken[payment-kept]"),
+    Mutant("half a fen is lost in a share", "orders/services/audit/rules.py", '"sqlite": "(({0}) / ({1}))"', '"sqlite": "(({0}) / ({1} + 1))"',
+           f"{T_ORDERS}/test_audit_rules.py::test_a_shop_that_lived_breaks_no_rule"),
+    Mutant("freight comes back with what is only asked", "orders/services/refund_claims.py", 'if any(line.released_quantity + pieces.get(line.pk, 0) < line.quantity\n', 'if any(line.refunded_quantity < line.quantity\n',
+           f"{T_ORDERS}/test_staff_refunds.py::test_the_last_piece_that_is_agreed_brings_the_freight"),
+    Mutant("small steps are small", "orders/services/refund_approvals.py", 'return bool(int(refund.amount_fen) + max(sums) >= limit)', 'return bool(int(refund.amount_fen) >= limit)',
+           f"{T_ORDERS}/test_staff_refunds.py::test_small_steps_of_one_order_are_large_together"),
+    Mutant("a closed refund keeps its number", "orders/services/refund_steps.py", 'if refund.out_refund_no and (is_closed or not refund.amount_fen):', 'if refund.out_refund_no and not refund.amount_fen:',
+           f"{T_ORDERS}/test_failed_refunds.py::test_a_closed_refund_is_applied_for_again_under_a_new_number"),
+    Mutant("a forgotten refund is paid twice", "orders/services/refunds.py", '        raise KnownBefore(payment, known)\n', '        del known\n',
+           f"{T_ORDERS}/test_forgotten_refunds.py::test_a_forgotten_refund_is_met_and_not_paid_twice"),
+    Mutant("the shop's own account is the customer's", "orders/services/refunds.py", 'status=RefundStatus.TO_PAY_OUT if to_shop else RefundStatus.SUCCEEDED', 'status=RefundStatus.SUCCEEDED',
+           f"{T_ORDERS}/test_redirected_refunds.py::test_what_goes_to_the_shop_is_owed_until_it_is_paid_out"),
+    Mutant("a note is an entry", "orders/services/corrections.py", '    if correction not in fitting(fresh):\n        raise CorrectionDoesNotFit\n', '',
+           f"{T_ORDERS}/test_corrections.py::test_explain_is_refused_where_money_is_missing"),
+    Mutant("what agreed once agrees for ever", "orders/services/difference_rows.py", ' or row.resolution not in STANDING', '',
+           f"{T_ORDERS}/test_reconciliation.py::test_a_difference_is_compared_again_and_may_come_back"),
+    Mutant("other apps' money is ours", "orders/services/reconciliation.py", 'ours = [row for row in rows if row.app_id in {"", bill.app_id}]', 'ours = list(rows)',
+           f"{T_ORDERS}/test_reconciliation.py::test_rows_of_other_apps_are_counted_apart"),
+    Mutant("what is in doubt is sent", "orders/services/refund_claims.py", '        raise RefundUnknown\n', '        return\n',
+           f"{T_ORDERS}/test_forgotten_refunds.py::test_nothing_is_shipped_while_a_refund_is_in_doubt"),
 )  # fmt: skip
+
+
+# What `--few` tries: quick ones, of every part, so that CI sees that this file still fits the code.
+FEW = {
+    "stock is taken without looking",
+    "the remainder of a discount is lost",
+    "anybody may do anything",
+    "a status is overwritten",
+    "a key stands for any body",
+    "a row that fails keeps no error",
+    "small steps are small",
+    "a coupon is used as often as one likes",
+}
 
 
 def copy_tree(to: Path) -> Path:
@@ -270,23 +309,27 @@ def survives(mutant: Mutant, trees: Queue[Path]) -> bool:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--few", action="store_true", help="a minute's worth of them")
+    few = parser.parse_args().few
+    mutants = [mutant for mutant in MUTANTS if not few or mutant.name in FEW]
     alive: list[Mutant] = []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
         trees: Queue[Path] = Queue()
         for number in range(AT_ONCE):
             trees.put(copy_tree(Path(folder) / str(number)))
-        named = sorted({mutant.test for mutant in MUTANTS})
+        named = sorted({mutant.test for mutant in mutants})
         if not passes(Path(folder) / "0", *named):
             sys.stdout.write("The tests fail without a mutant.\n")
             return 1
         for mutant, survived in zip(
-            MUTANTS, pool.map(partial(survives, trees=trees), MUTANTS), strict=True
+            mutants, pool.map(partial(survives, trees=trees), mutants), strict=True
         ):
             fate = "SURVIVED" if survived else "killed"
             sys.stdout.write(f"{fate:9} {mutant.name}  ({mutant.test.rpartition('::')[2]})\n")
             sys.stdout.flush()
             alive += [mutant] if survived else []
-    failed, passed = len(alive), len(MUTANTS) - len(alive)
+    failed, passed = len(alive), len(mutants) - len(alive)
     sys.stdout.write(f"{passed} passed, {failed} failed\n")
     return 1 if alive else 0
 
