@@ -239,8 +239,6 @@ MUTANTS = (
            f"{T_ORDERS}/test_staff_refunds.py::test_the_last_piece_that_is_agreed_brings_the_freight"),
     Mutant("small steps are small", "orders/services/refund_approvals.py", 'return bool(int(refund.amount_fen) + max(sums) >= limit)', 'return bool(int(refund.amount_fen) >= limit)',
            f"{T_ORDERS}/test_staff_refunds.py::test_small_steps_of_one_order_are_large_together"),
-    Mutant("a closed refund keeps its number", "orders/services/refund_steps.py", 'if refund.out_refund_no and (is_closed or not refund.amount_fen):', 'if refund.out_refund_no and not refund.amount_fen:',
-           f"{T_ORDERS}/test_failed_refunds.py::test_a_closed_refund_is_applied_for_again_under_a_new_number"),
     Mutant("a forgotten refund is paid twice", "orders/services/refunds.py", '        raise KnownBefore(payment, known)\n', '        del known\n',
            f"{T_ORDERS}/test_forgotten_refunds.py::test_a_forgotten_refund_is_met_and_not_paid_twice"),
     Mutant("the shop's own account is the customer's", "orders/services/refunds.py", 'status=RefundStatus.TO_PAY_OUT if to_shop else RefundStatus.SUCCEEDED', 'status=RefundStatus.SUCCEEDED',
