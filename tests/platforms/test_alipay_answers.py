@@ -45,7 +45,7 @@ def speaker() -> Iterator[Speaker]:
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     speaker.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield speaker
     server.shutdown()
