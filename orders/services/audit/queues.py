@@ -131,6 +131,7 @@ RULES = (
            WHERE (done_at IS NULL AND created_at < %(ago_1_days)s)
               OR SECONDS(done_at, created_at) > 60 OR done_at > %(ahead_10_minutes)s
               OR created_at > %(ahead_10_minutes)s
+              OR lane NOT IN ('shop', 'wechatpay', 'alipay', 'wechat', 'long')
               OR event_key NOT LIKE CONCAT(topic, ':%%')""",
     ),
     Rule(
