@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -19,7 +20,7 @@ from orders.models import (
 )
 from orders.services import desk
 from orders.services.refund_approvals import SecondApproval
-from orders.services.refund_life import RefundStatusConflict
+from orders.services.refund_life import RefundStatusConflict, lock_refund, move_refund
 from orders.services.refund_steps import (
     RefundNotRetryable,
     pay_out_refund,
@@ -27,6 +28,7 @@ from orders.services.refund_steps import (
     write_off_refund,
 )
 from orders.services.refunds import send_due_refunds, send_refund
+from orders.status import Actor, RefundStatus
 from tests.factories import make_staff
 from tests.orders.conftest import Deal, due_now
 from tests.orders.services.test_audit import run
@@ -255,6 +257,38 @@ def test_a_refund_that_is_too_old_is_paid_out(owed: Deal, clerk: Staff) -> None:
     assert the_refund().status == "failed"
     pay_out_refund(the_refund(), user=clerk, reference="cash")
     assert (the_refund().status, owed.sandbox.net_fen()) == ("succeeded", 3980)
+
+
+@pytest.mark.broken_books
+@pytest.mark.parametrize("service", [pay_out_refund, write_off_refund])
+@pytest.mark.parametrize("status", ["approved", "processing", "succeeded"])
+def test_refund_on_its_way_refuses_to_end_by_hand(
+    owed: Deal, clerk: Staff, service: Any, status: str
+) -> None:
+    """Only what failed, or is with the shop, is paid out or written off."""
+    Refund.objects.update(status=status)
+    field = "reference" if service is pay_out_refund else "note"
+    assert refusal(lambda: service(the_refund(), user=clerk, **{field: "x"})) == "refund_status"
+    assert (the_refund().status, RefundApproval.objects.count()) == (status, 0)
+
+
+def test_approved_refund_refuses_to_succeed_by_staff(owed: Deal) -> None:
+    """Only a refund of nothing ends when staff agree to it."""
+    with transaction.atomic(), pytest.raises(RefundStatusConflict):
+        move_refund(lock_refund(the_refund()), RefundStatus.SUCCEEDED, actor=Actor.STAFF)
+    assert the_refund().status == "approved"
+
+
+def test_pay_out_from_stale_page_changes_nothing(
+    owed: Deal, clerk: Staff, second: Staff, client: Any
+) -> None:
+    """It had failed when the page was opened; a colleague has applied again since."""
+    url = reverse("admin:orders_refund_pay-out", args=[the_refund().pk])
+    for user in (clerk, second):
+        client.force_login(user)
+        answer = client.post(url, {"reference": "cash"}, follow=True)
+        assert [message.level_tag for message in answer.context["messages"]] == ["error"]
+    assert (the_refund().status, RefundApproval.objects.count()) == ("approved", 0)
 
 
 # What the platform says otherwise
