@@ -53,7 +53,7 @@ ACCOUNT_GONE = "ACCOUNT_GONE"
 GIVEN_UP = "GIVEN_UP"
 CHANGED_BY_RETRY = [
     "status", "out_refund_no", "sent_at", "platform_id", "platform_status", "platform_reason",
-    "amount_fen", "freight_fen", "due_at", "attempts", "last_error", "succeeded_at",
+    "amount_fen", "freight_fen", "due_at", "attempts", "last_error", "succeeded_at", "is_to_shop",
 ]  # fmt: skip
 CHANGED_BY_HAND = [
     "status", "method", "payout_reference", "succeeded_at", "out_refund_no", "due_at", "last_error",
@@ -121,6 +121,7 @@ def _apply_again(refund: Refund, reason: str, *, is_closed: bool) -> Refund:
         refund.out_refund_no = None
     refund.platform_reason = reason or refund.platform_reason
     refund.last_error = refund.platform_status = ""
+    refund.is_to_shop = False
     if refund.amount_fen:
         if refund.out_refund_no is None:
             refund.out_refund_no = next_refund_number(payment_of(refund))
@@ -213,7 +214,7 @@ def _refuse_if_at_platform(refund: Refund) -> None:
         raise PlatformUnavailable(retry_after=5) from error
     except PlatformError as error:
         raise PlatformUnavailable(retry_after=5) from error
-    if refund.sent_at is None:
+    if refund.sent_at is None and answer.status != PlatformRefundStatus.CLOSED:
         # A number that the platform knew before: the job notes that.
         raise RefundAtPlatform(status=refund.status)
     if answer.status in IN_FLIGHT:
