@@ -13,7 +13,8 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
-from miniback.core.errors import DomainError
+from miniback.core.errors import Conflict, DomainError
+from miniback.core.transactions import atomic
 
 # What staff gave as the reason of what they did.
 TOLD = ("reason", "decision", "note", "staff_note")
@@ -29,6 +30,18 @@ class DeskAction(NamedTuple):
     statuses: Collection[str]
     # Instead of the page's own.
     permission: str = ""
+
+
+class OtherState(Conflict):
+    """The page with the button was opened before somebody else went on."""
+
+    detail = _("Nothing was done: it is in another state by now.")
+
+
+@atomic
+def _refuse_other_state(action: DeskAction, state: str) -> None:
+    if state not in action.statuses:
+        raise OtherState
 
 
 class DeskMixin:
@@ -109,6 +122,7 @@ class DeskMixin:
             try:
                 # A row of its own: a model form has already written on the other.
                 untouched = self.model._default_manager.get(pk=pk)
+                _refuse_other_state(action, self.desk_state(untouched))
                 outcome = action.service(untouched, user=request.user, **form.cleaned_data)
             except DomainError as error:
                 self.message_user(request, error.reason, messages.ERROR)

@@ -72,6 +72,8 @@ class PlatformRefund(NamedTuple):
     status: str  # a PlatformRefundStatus
     amount_fen: int
     currency: str
+    # Whether the merchant's own account got it; None where the platform does not say.
+    is_to_shop: bool | None = None
 
 
 class RefundedSum(NamedTuple):

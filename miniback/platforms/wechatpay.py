@@ -445,6 +445,8 @@ def _error(answer: http.Answer) -> PlatformError:
 
 def _refund(content: dict[str, Any], *, status_key: str) -> PlatformRefund:
     amount = content.get("amount") or {}
+    # Such as 支付用户零钱, 商户基本账户, or a bank with the last digits of a card.
+    received = content.get("user_received_account")
     return PlatformRefund(
         number=_text(content, "out_refund_no"),
         payment_number=_text(content, "out_trade_no"),
@@ -452,6 +454,7 @@ def _refund(content: dict[str, Any], *, status_key: str) -> PlatformRefund:
         status=_refund_status(content, status_key),
         amount_fen=_fen(amount.get("refund")),
         currency=str(amount.get("currency", "CNY")),
+        is_to_shop=str(received).startswith("商户") if received else None,
     )
 
 

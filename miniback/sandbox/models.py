@@ -140,6 +140,7 @@ class Refund(models.Model):
     notify_url = models.CharField(max_length=500, blank=True)
     status = models.CharField(max_length=12, default="PROCESSING")
     outcome = models.CharField(max_length=12, default="SUCCESS")
+    received_by = models.CharField(max_length=60, default="支付用户零钱")
     settles_at = models.DateTimeField()
     made_at = models.DateTimeField()
     succeeded_at = models.DateTimeField(null=True)

@@ -136,9 +136,12 @@ def redirect_refund(request: HttpRequest, refund_id: str) -> HttpResponse:
         )
         need(matches(account, r"[0-9]{12,22}"), "bank_account")
         need(is_text(name, 50), "real_name")
+    known.received_by = "商户基本账户"
+    if given["type"] == "USER_BANK_CARD":
+        known.received_by = f"{given['bank_type']}{account[-4:]}"
     known.status, known.outcome = "PROCESSING", "SUCCESS"
     known.settles_at = now() + timedelta(seconds=REFUND_SECONDS / settings.NOTICE_SPEED)
-    known.save(update_fields=["status", "outcome", "settles_at"])
+    known.save(update_fields=["status", "outcome", "settles_at", "received_by"])
     return JsonResponse(_describe_refund(known, "status"))
 
 
@@ -177,7 +180,7 @@ def _describe_refund(made: Refund, status_key: str) -> dict[str, Any]:
         "out_refund_no": made.out_refund_no,
         "transaction_id": made.trade.transaction_id,
         "out_trade_no": made.trade.out_trade_no,
-        "user_received_account": "支付用户零钱",
+        "user_received_account": made.received_by,
         "create_time": iso(made.made_at),
         status_key: made.status,
         "amount": {

@@ -200,8 +200,7 @@ class Refund(DueModel):
         verbose_name_plural = _("refunds")
         constraints = [
             models.CheckConstraint(
-                condition=Q(amount_fen__gt=0) | Q(amount_fen=0, order__isnull=False),
-                name="refund_amount_not_negative",
+                condition=Q(amount_fen__gte=0), name="refund_amount_not_negative"
             ),
             models.CheckConstraint(
                 condition=Q(payment__isnull=False) | Q(amount_fen=0), name="refund_of_a_payment"

@@ -4,6 +4,7 @@ from datetime import datetime, time
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -28,19 +29,29 @@ def is_large(refund: Refund, user: Any, *, now: datetime) -> bool:
     """Say whether a refund, with what was agreed before, is large enough for two members of staff.
 
     Counted with it: all refunds of its order; those of the day (of Shanghai) to its customer; those
-    of the day that this member has agreed to. So nobody gets around the limit by small steps.
+    of the day that this member has agreed to. So nobody gets around the limit by small steps, nor by
+    several at once: the member and the customer are locked, after the order.
     """
     limit = settings.REFUND_SECOND_APPROVAL_FEN
     if not limit or not refund.amount_fen:
         return False
+    _lock_members(refund, user)
     agreed = Refund.objects.exclude(status__in=NOT_AGREED).exclude(pk=refund.pk)
-    agreed = agreed.exclude(kind=RefundKind.AUTO)
+    # What goes back by itself nobody has agreed to.
+    agreed = agreed.exclude(kind=RefundKind.AUTO, decided_by__isnull=True)
     today = agreed.filter(decided_at__gte=_start_of_day(now))
     mine = Q(decided_by=user) | Q(first_approved_by=user)
     sums = [_sum(today.filter(mine))]
     if order := refund.order:
         sums += [_sum(agreed.filter(order=order)), _sum(today.filter(order__user=order.user_id))]
     return bool(int(refund.amount_fen) + max(sums) >= limit)
+
+
+def _lock_members(refund: Refund, user: Any) -> None:
+    ids = {user.pk, refund.order.user_id} if refund.order else {user.pk}
+    # What merely refers to them need not wait, where the database can tell.
+    no_key = connection.features.has_select_for_no_key_update
+    list(User.objects.select_for_update(no_key=no_key).filter(pk__in=ids).order_by("pk"))
 
 
 def _start_of_day(now: datetime) -> datetime:

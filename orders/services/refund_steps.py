@@ -41,17 +41,19 @@ from orders.services.refunds import (
     read_refund,
     record_refund,
 )
-from orders.status import Actor, RefundMethod, RefundStatus, RefundStep, may_move_refund
+from orders.status import UNSETTLED, RefundMethod, RefundStatus, RefundStep
 
 logger = logging.getLogger(__name__)
 
+# Of these nothing is on its way to the customer.
+BY_HAND = {RefundStatus.FAILED, RefundStatus.TO_PAY_OUT}
 IN_FLIGHT = {PlatformRefundStatus.SUCCESS, PlatformRefundStatus.PROCESSING}
 ACCOUNT_GONE = "ACCOUNT_GONE"
 # Of a number that the platform never took on.
 GIVEN_UP = "GIVEN_UP"
 CHANGED_BY_RETRY = [
     "status", "out_refund_no", "sent_at", "platform_id", "platform_status", "platform_reason",
-    "amount_fen", "freight_fen", "due_at", "attempts", "last_error", "succeeded_at",
+    "amount_fen", "freight_fen", "due_at", "attempts", "last_error", "succeeded_at", "is_to_shop",
 ]  # fmt: skip
 CHANGED_BY_HAND = [
     "status", "method", "payout_reference", "succeeded_at", "out_refund_no", "due_at", "last_error",
@@ -119,6 +121,7 @@ def _apply_again(refund: Refund, reason: str, *, is_closed: bool) -> Refund:
         refund.out_refund_no = None
     refund.platform_reason = reason or refund.platform_reason
     refund.last_error = refund.platform_status = ""
+    refund.is_to_shop = False
     if refund.amount_fen:
         if refund.out_refund_no is None:
             refund.out_refund_no = next_refund_number(payment_of(refund))
@@ -164,7 +167,7 @@ def write_off_refund(refund: Refund, *, user: Any, note: str) -> Refund:
 def _end_by_hand(refund: Refund, proposal: Proposal, to: RefundStatus, user: Any) -> Refund:
     assert_no_transaction()
     with _held(refund) as fresh:
-        if not may_move_refund(RefundStatus(fresh.status), to, Actor.STAFF):
+        if fresh.status not in BY_HAND:
             raise RefundStatusConflict(status=fresh.status)
         if fresh.status == RefundStatus.FAILED:
             _refuse_if_at_platform(fresh)
@@ -186,7 +189,7 @@ def _held(refund: Refund) -> Iterator[Refund]:
     try:
         recently = timezone.now() - SEND_LEASE
         is_sent = not fresh.last_error and fresh.sent_at and fresh.sent_at > recently
-        if fresh.status == RefundStatus.FAILED and (is_sent or not taken):
+        if not taken or (is_sent and fresh.status in UNSETTLED):
             # It is on its way to the platform in this moment.
             raise PlatformUnavailable(retry_after=int(SEND_LEASE.total_seconds()))
         yield fresh
@@ -211,7 +214,7 @@ def _refuse_if_at_platform(refund: Refund) -> None:
         raise PlatformUnavailable(retry_after=5) from error
     except PlatformError as error:
         raise PlatformUnavailable(retry_after=5) from error
-    if refund.sent_at is None:
+    if refund.sent_at is None and answer.status != PlatformRefundStatus.CLOSED:
         # A number that the platform knew before: the job notes that.
         raise RefundAtPlatform(status=refund.status)
     if answer.status in IN_FLIGHT:
@@ -221,9 +224,10 @@ def _refuse_if_at_platform(refund: Refund) -> None:
 
 @atomic
 def _end(refund: Refund, proposal: Proposal, to: RefundStatus, user: Any) -> Refund:
-    now, start = timezone.now(), refund.status
+    now, before = timezone.now(), (refund.status, refund.out_refund_no, refund.sent_at)
     refund = lock_refund(refund)
-    if refund.status != start:
+    is_same = before == (refund.status, refund.out_refund_no, refund.sent_at)
+    if refund.status not in BY_HAND or not is_same:
         raise RefundStatusConflict(status=refund.status)
     if not approve_step(refund, proposal, user=user, by_two=has_second_member(user)):
         return refund

@@ -158,6 +158,9 @@ def _hold_known_before(refund: Refund, answer: PlatformRefund | None) -> None:
     refund = lock_refund(refund)
     if refund.status not in UNSETTLED or refund.sent_at:
         return
+    if answer and answer.status == PlatformRefundStatus.CLOSED:
+        _take_next_number(refund, answer, now)
+        return
     if answer:
         keep_attempt(refund, KNOWN_BEFORE, now=now)
         refund.out_refund_no = None
@@ -171,6 +174,20 @@ def _hold_known_before(refund: Refund, answer: PlatformRefund | None) -> None:
         number=answer.number if answer else "",
         transaction_id=answer.platform_id if answer else "",
         theirs_fen=answer.amount_fen if answer else None,
+    )
+
+
+def _take_next_number(refund: Refund, closed: PlatformRefund, now: datetime) -> None:
+    """Nothing was given back under a number that the platform closed: the next one is tried at once."""
+    refund.platform_id = closed.platform_id
+    keep_attempt(refund, closed.status, now=now)
+    drop_proposal(refund)
+    Refund.objects.filter(pk=refund.pk).update(
+        out_refund_no=next_refund_number(payment_of(refund)),
+        status=RefundStatus.APPROVED,
+        last_error="",
+        attempts=0,
+        due_at=now,
     )
 
 
@@ -214,7 +231,17 @@ def record_refund(answer: PlatformRefund) -> Refund | None:
         # ABNORMAL, CLOSED: the money did not arrive, and our claim on it stays.
         status = answer.status[:20]
         note_failure(refund, status, platform_id=answer.platform_id, platform_status=status)
+    _drop_if_moved(refund)
     return refund
+
+
+def _drop_if_moved(refund: Refund) -> None:
+    """What was proposed for a refund, as it was, does not fit it any more."""
+    is_same = Refund.objects.filter(
+        pk=refund.pk, status=refund.status, platform_status=refund.platform_status
+    )
+    if not is_same.exists():
+        drop_proposal(refund)
 
 
 def _unsettled(refund: Refund) -> QuerySet[Refund]:
@@ -246,18 +273,20 @@ def _note_other_amount(refund: Refund, answer: PlatformRefund) -> None:
 
 
 def _record_success(refund: Refund, answer: PlatformRefund, now: datetime) -> None:
-    to_shop = refund.is_to_shop
+    # What was asked for may not have been done.
+    to_shop = refund.is_to_shop if answer.is_to_shop is None else answer.is_to_shop
     first_time = _unsettled(refund).update(
         status=RefundStatus.TO_PAY_OUT if to_shop else RefundStatus.SUCCEEDED,
         platform_id=answer.platform_id,
         platform_status=answer.status,
+        is_to_shop=to_shop,
         succeeded_at=None if to_shop else now,
         due_at=None,
         last_error="",
     )
     if not first_time:
         return
-    drop_proposal(refund)
+    refund.is_to_shop = to_shop
     if to_shop:
         post_refund_to_shop(refund, now=now)
     else:

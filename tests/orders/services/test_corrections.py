@@ -20,6 +20,7 @@ from orders.models import (
     Payment,
     Refund,
 )
+from orders.services.after_sales import request_refund
 from orders.services.cancellation import cancel_order
 from orders.services.corrections import (
     AlreadyResolved,
@@ -44,7 +45,7 @@ from orders.services.payment_corrections import (
 from orders.services.refund_approvals import SecondApproval
 from orders.services.refund_claims import OverRefund, left_of
 from orders.services.refund_corrections import book_external_refund, reverse_refund
-from orders.services.refund_decisions import refund_order
+from orders.services.refund_decisions import approve_refund, refund_order
 from orders.services.refund_steps import reapply_refund
 from orders.services.refunds import record_refund, send_due_refunds
 from orders.services.settlement import record_trade
@@ -593,3 +594,30 @@ def test_a_failed_refund_is_lowered_by_what_was_booked_since(bought: Order, cler
     succeed(refund)
     assert "platform:wechat" not in ledger(bought)
     assert "customer_refunds" not in ledger(bought)
+
+
+def test_give_backs_of_a_day_count_together(clerk: User, settings: Any) -> None:
+    """Each is below the limit of two members of staff; together they are not."""
+    settings.REFUND_SECOND_APPROVAL_FEN = 2000
+    account = Account("wechat", settings.WECHAT_APP_ID, settings.WECHATPAY_MCH_ID)
+    for count in range(1, 4):
+        number = f"P00000000000000000000{count}X"
+        stray = Discrepancy(
+            kind=DifferenceKind.NOT_OURS, is_refund=False, number=number, payment_number=number,
+            transaction_id=f"420000000000000000{count}", theirs_fen=1999, ours_fen=None,
+        )  # fmt: skip
+        give_back(record_discrepancies(account, [stray])[0], user=clerk, note="n")
+    assert Refund.objects.count() == 1
+
+
+def test_parallel_approvals_of_a_day_count_together(clerk: User, settings: Any) -> None:
+    """Of different orders, by one member of staff, at the same time."""
+    settings.REFUND_SECOND_APPROVAL_FEN = 5000
+    asked = [
+        request_refund(
+            order, quantities={order.lines.get().pk: 2}, kind=RefundKind.REFUND_ONLY, reason="r"
+        )
+        for order in (pay(make_pending()) for _ in range(3))
+    ]
+    together([lambda one=one: approve_refund(one, user=clerk) for one in asked])
+    assert Refund.objects.filter(status="approved").count() == 1

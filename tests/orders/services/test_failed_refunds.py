@@ -5,28 +5,38 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Staff
 from miniback.core.errors import DomainError, PlatformUnavailable
+from miniback.platforms.contract import PlatformRefund
 from orders.models import (
     BillDifference,
+    DifferenceKind,
     LedgerTransaction,
+    Payment,
     Refund,
     RefundApproval,
     RefundAttempt,
 )
 from orders.services import desk
+from orders.services.difference_rows import Account, Discrepancy, record_discrepancies
+from orders.services.discrepancies import record_unknown_refund
+from orders.services.payment_corrections import give_back
 from orders.services.refund_approvals import SecondApproval
-from orders.services.refund_life import RefundStatusConflict
+from orders.services.refund_corrections import book_external_refund
+from orders.services.refund_life import RefundStatusConflict, lock_refund, move_refund
 from orders.services.refund_steps import (
     RefundNotRetryable,
     pay_out_refund,
     reapply_refund,
     write_off_refund,
 )
-from orders.services.refunds import send_due_refunds, send_refund
+from orders.services.refunds import record_refund, send_due_refunds, send_refund
+from orders.status import Actor, RefundStatus
 from tests.factories import make_staff
 from tests.orders.conftest import Deal, due_now
 from tests.orders.services.test_audit import run
@@ -257,6 +267,38 @@ def test_a_refund_that_is_too_old_is_paid_out(owed: Deal, clerk: Staff) -> None:
     assert (the_refund().status, owed.sandbox.net_fen()) == ("succeeded", 3980)
 
 
+@pytest.mark.broken_books
+@pytest.mark.parametrize("service", [pay_out_refund, write_off_refund])
+@pytest.mark.parametrize("status", ["approved", "processing", "succeeded"])
+def test_refund_on_its_way_refuses_to_end_by_hand(
+    owed: Deal, clerk: Staff, service: Any, status: str
+) -> None:
+    """Only what failed, or is with the shop, is paid out or written off."""
+    Refund.objects.update(status=status)
+    field = "reference" if service is pay_out_refund else "note"
+    assert refusal(lambda: service(the_refund(), user=clerk, **{field: "x"})) == "refund_status"
+    assert (the_refund().status, RefundApproval.objects.count()) == (status, 0)
+
+
+def test_approved_refund_refuses_to_succeed_by_staff(owed: Deal) -> None:
+    """Only a refund of nothing ends when staff agree to it."""
+    with transaction.atomic(), pytest.raises(RefundStatusConflict):
+        move_refund(lock_refund(the_refund()), RefundStatus.SUCCEEDED, actor=Actor.STAFF)
+    assert the_refund().status == "approved"
+
+
+def test_pay_out_from_stale_page_changes_nothing(
+    owed: Deal, clerk: Staff, second: Staff, client: Any
+) -> None:
+    """It had failed when the page was opened; a colleague has applied again since."""
+    url = reverse("admin:orders_refund_pay-out", args=[the_refund().pk])
+    for user in (clerk, second):
+        client.force_login(user)
+        answer = client.post(url, {"reference": "cash"}, follow=True)
+        assert [message.level_tag for message in answer.context["messages"]] == ["error"]
+    assert (the_refund().status, RefundApproval.objects.count()) == ("approved", 0)
+
+
 # What the platform says otherwise
 
 
@@ -273,3 +315,66 @@ def test_an_answer_about_another_amount_is_listed(owed: Deal) -> None:
         "amount", True, 3980, 3000,
     )  # fmt: skip
     assert refund.due_at > timezone.now()
+
+
+def test_closed_refund_known_before_takes_the_next_number(owed: Deal) -> None:
+    """A backup was restored: the platform closed the first number, and nothing was given back."""
+    owed.sandbox.fault("wechatpay.refund", "closed")
+    send_until(lambda refund: refund.platform_status == "CLOSED")
+    Refund.objects.update(
+        sent_at=None, status="approved", platform_status="", platform_id="", last_error="",
+        attempts=0, due_at=timezone.now(),
+    )  # fmt: skip
+    send_due_refunds()
+    refund, number = the_refund(), owed.payment.number
+    assert (refund.status, refund.out_refund_no) == ("approved", f"{number}R2")
+    attempt = RefundAttempt.objects.get()
+    assert (attempt.out_refund_no, attempt.platform_status) == (f"{number}R1", "CLOSED")
+    assert not BillDifference.objects.exists()
+    settle_refunds(owed)
+    assert (the_refund().status, owed.sandbox.net_fen()) == ("succeeded", 0)
+
+
+def test_proposal_ends_when_the_refund_goes_on(owed: Deal, clerk: Staff, second: Staff) -> None:
+    owed.sandbox.fault("wechatpay.refund", "abnormal")
+    refund = send_until(lambda refund: refund.platform_status == "ABNORMAL")
+    pay_out_refund(refund, user=clerk, reference="cash")
+    answer = PlatformRefund(
+        refund.out_refund_no or "", owed.payment.number, refund.platform_id, "ABNORMAL", 3980, "CNY"
+    )
+    record_refund(answer)
+    assert RefundApproval.objects.get().dropped_at is None
+    record_refund(answer._replace(status="PROCESSING"))
+    assert RefundApproval.objects.get().dropped_at is not None
+    assert RefundApproval.objects.get().open_key is None
+
+
+def test_stray_refund_ends_when_nothing_is_left(sandbox: Any, clerk: Staff) -> None:
+    """Its money was given back before, outside the shop."""
+    account = Account("wechat", settings.WECHAT_APP_ID, settings.WECHATPAY_MCH_ID)
+    number = "P000000000000000000001X"
+    stray = Discrepancy(
+        kind=DifferenceKind.NOT_OURS, is_refund=False, number=number, payment_number=number,
+        transaction_id="42000000000000000001", theirs_fen=3980, ours_fen=None,
+    )  # fmt: skip
+    give_back(record_discrepancies(account, [stray])[0], user=clerk, note="n")
+    Refund.objects.update(
+        status="failed", platform_status="KNOWN_BEFORE", out_refund_no=None, due_at=None
+    )
+    unknown = record_unknown_refund(
+        Payment.objects.get(), number="X1", transaction_id="", theirs_fen=3980
+    )
+    book_external_refund(unknown, user=clerk, note="n")
+    refund = Refund.objects.get(kind="auto")
+    reapply_refund(refund, user=clerk)
+    refund.refresh_from_db()
+    assert (refund.status, refund.amount_fen, balances()) == ("succeeded", 0, {})
+
+
+def test_reapplied_refund_is_not_with_the_shop(closed: Deal, clerk: Staff) -> None:
+    """It was to go to the shop's account under the number that the platform closed."""
+    Refund.objects.update(is_to_shop=True)
+    reapply_refund(the_refund(), user=clerk)
+    assert (the_refund().status, the_refund().is_to_shop) == ("approved", False)
+    settle_refunds(closed)
+    assert (the_refund().status, closed.sandbox.net_fen(), balances()) == ("succeeded", 0, {})

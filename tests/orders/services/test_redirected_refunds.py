@@ -9,8 +9,10 @@ from django.urls import reverse
 from accounts.models import Staff
 from miniback.core import providers
 from miniback.core.errors import PlatformUnavailable
+from miniback.platforms.wechatpay import BankCard, WeChatPayClient
 from orders.models import Order, Refund, RefundApproval
 from orders.services import desk
+from orders.services.channels import provider_of
 from orders.services.refund_approvals import SecondApproval
 from orders.services.refund_redirects import NotAbnormal, RedirectRefused, redirect_refund
 from orders.services.refund_steps import pay_out_refund
@@ -175,3 +177,26 @@ def test_only_what_could_not_go_back(abnormal: Deal) -> None:
     with pytest.raises(NotAbnormal):
         redirect_refund(refund, user=finance(), **CARD)
     assert len(abnormal.sandbox.ledger()["refunds"]) == 1
+
+
+def test_refund_not_redirected_goes_to_the_customer(abnormal: Deal) -> None:
+    """WeChat Pay never got the request for the shop's account; a card was named in its console."""
+    Refund.objects.update(is_to_shop=True)
+    refund = Refund.objects.select_related("payment").get()
+    platform = provider_of(refund.payment)
+    assert isinstance(platform, WeChatPayClient)
+    card = BankCard(CARD["bank_type"], CARD["account"], CARD["holder"])
+    platform.redirect_refund(refund.platform_id, refund.out_refund_no or "", card=card)
+    settle(abnormal)
+    refund = Refund.objects.get()
+    assert (refund.status, refund.is_to_shop, balances()) == ("succeeded", False, {})
+
+
+def test_refund_redirected_without_an_answer_is_owed(abnormal: Deal) -> None:
+    abnormal.sandbox.fault("wechatpay.abnormal_refund", "reset_after")
+    with pytest.raises(PlatformUnavailable):
+        redirect_refund(Refund.objects.get(), user=finance())
+    Refund.objects.update(is_to_shop=False)
+    settle(abnormal)
+    refund = Refund.objects.get()
+    assert (refund.status, refund.is_to_shop) == ("to_pay_out", True)
