@@ -64,7 +64,8 @@ def _to_shop_on(day: date) -> list[str]:
     posted = LedgerTransaction.objects.filter(
         posted_on=day, event_key__startswith=REFUND_TO_SHOP
     ).values_list("event_key", flat=True)
-    return [key.removeprefix(REFUND_TO_SHOP) for key in posted]
+    # One that was reversed and sent again has its round behind its number.
+    return [key.split(":")[1] for key in posted]
 
 
 def _span(day: date) -> tuple[datetime, datetime]:

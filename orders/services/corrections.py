@@ -14,8 +14,10 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from miniback.core.errors import Conflict, DomainError
-from miniback.core.transactions import atomic, savepoint
+from miniback.core.errors import Conflict, DomainError, PlatformUnavailable
+from miniback.core.transactions import assert_no_transaction, atomic, savepoint
+from miniback.platforms.contract import PlatformRefundStatus
+from miniback.platforms.errors import NoSuchTrade, PlatformError
 from orders.models import (
     Bill,
     BillDifference,
@@ -26,6 +28,7 @@ from orders.models import (
     Resolution,
 )
 from orders.services.books import post_amount_difference
+from orders.services.channels import provider_of
 from orders.services.difference_rows import NOT_APPROVED, booked_fen, opened_again
 from orders.status import PaymentStatus
 
@@ -97,8 +100,8 @@ def _fitting_refund(difference: BillDifference, payment: Payment | None) -> set[
         return {_C.FOREIGN} if payment is None else set()
     if difference.kind == _K.AMOUNT:
         return {_C.BOOK_AMOUNT}
-    # Nobody has named a sum: there may have been none.
-    return {_C.BOOK_REFUND} if difference.theirs_fen else {_C.BOOK_REFUND, _C.EXPLAIN}
+    # Nobody has named a sum: there may have been none; or the platform has closed it.
+    return {_C.BOOK_REFUND, _C.EXPLAIN}
 
 
 def _fitting_payment(difference: BillDifference, payment: Payment | None) -> set[Correction]:
@@ -188,9 +191,40 @@ def _compare_again(bill: Bill, now: datetime) -> None:
         Bill.objects.filter(pk=bill.pk).update(agreed_at=now, due_at=None)
 
 
-@atomic
 def explain_difference(difference: BillDifference, *, user: Any, note: str) -> BillDifference:
-    """Say why no money is missing. Raises AlreadyResolved, CorrectionDoesNotFit."""
+    """Say why no money is missing. Of a refund only the platform can say so: it is asked.
+
+    Raises AlreadyResolved, CorrectionDoesNotFit, PlatformUnavailable.
+    """
+    if is_named_refund(difference):
+        _refuse_unless_closed(difference)
+    return _explain(difference, user=user, note=note)
+
+
+def is_named_refund(difference: BillDifference) -> bool:
+    """Say whether the platform has named a refund of a payment that we hold."""
+    is_unknown = difference.is_refund and difference.kind == _K.NOT_OURS
+    payment = payment_of(difference) if is_unknown and difference.theirs_fen else None
+    return payment is not None and payment.status == PaymentStatus.PAID
+
+
+def _refuse_unless_closed(difference: BillDifference) -> None:
+    payment = payment_of(difference)
+    if payment is None:
+        raise CorrectionDoesNotFit
+    assert_no_transaction()
+    try:
+        answer = provider_of(payment).query_refund(difference.number, payment.number)
+    except NoSuchTrade as error:
+        raise CorrectionDoesNotFit from error
+    except PlatformError as error:
+        raise PlatformUnavailable(retry_after=5) from error
+    if answer.status != PlatformRefundStatus.CLOSED:
+        raise CorrectionDoesNotFit
+
+
+@atomic
+def _explain(difference: BillDifference, *, user: Any, note: str) -> BillDifference:
     difference, _payment, _order = begin_correction(difference, Correction.EXPLAIN)
     return finish_correction(
         difference, Resolution.EXPLAINED, user=user, note=note, now=timezone.now()

@@ -52,10 +52,10 @@ from orders.services.payment_corrections import (
 from orders.services.refund_approvals import Proposal, SecondApproval, approve_step
 from orders.services.refund_corrections import book_external_refund, reverse_refund
 from orders.services.refund_decisions import refund_order
-from orders.services.refunds import record_refund
+from orders.services.refunds import record_refund, send_due_refunds
 from orders.status import RefundKind, RefundStep
 from tests.factories import make_staff
-from tests.orders.conftest import Deal
+from tests.orders.conftest import Deal, due_now
 from tests.orders.services.test_corrections import (
     bought as bought,
 )
@@ -71,7 +71,7 @@ from tests.orders.services.test_corrections import (
     unknown_refund,
 )
 from tests.orders.services.test_reconciliation import open_bill
-from tests.sandbox_process import SandboxProcess
+from tests.sandbox_process import SandboxProcess, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -175,6 +175,31 @@ def test_refund_to_shop_missing_from_the_bill_differs(bought: Order, clerk: User
     assert list(refunded_on(account, day)) == [refund]
     (one,) = compare_refunds(account, day, {})
     assert (one.kind, one.number, one.ours_fen) == ("not_theirs", refund.out_refund_no, 3980)
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "then", "has_number"),
+    [
+        ("to_pay_out", "platform", "failed", True),
+        ("succeeded", "shop", "succeeded", False),
+        ("written_off", "platform", "written_off", False),
+    ],
+)
+def test_reverse_refund_takes_back_what_never_reached_the_shop(
+    bought: Order, clerk: User, status: str, method: str, then: str, has_number: bool
+) -> None:
+    refund = send_to_shop(bought, clerk)
+    Refund.objects.update(status=status, method=method)
+    row = differ(
+        payment_of(bought), DifferenceKind.NOT_THEIRS, is_refund=True,
+        number=refund.out_refund_no or "", theirs_fen=None, ours_fen=3980,
+    )  # fmt: skip
+    assert (fitting(row), at_wechat()) == ({Correction.REVERSE_REFUND}, 0)
+    reverse_refund(row, user=clerk, note="n")
+    refund.refresh_from_db()
+    assert (refund.status, refund.is_to_shop) == (then, False)
+    assert (refund.out_refund_no is not None) == has_number
+    assert (at_wechat(), ledger().get("shop_bank")) == (3980, None)
 
 
 # Payments that never came
@@ -365,3 +390,22 @@ def test_buttons_of_a_bill_are_those_of_its_state(
     shown = client.get(page).content.decode()
     assert "/accept/" not in shown
     assert "/ask-again/" in shown
+
+
+def test_explain_believes_a_refund_that_the_platform_has_closed(deal: Deal, clerk: User) -> None:
+    deal.pay()
+    assert deal.check().json()["order_status"] == "paid"
+    refund = ask_back(deal.order, clerk)
+    deal.sandbox.fault("wechatpay.refund", "closed")
+
+    def is_closed() -> bool:
+        due_now(Refund)
+        send_due_refunds()
+        return bool(Refund.objects.get().platform_status == "CLOSED")
+
+    until(is_closed)
+    refund = Refund.objects.get()
+    row = unknown_refund(payment_of(deal.order), number=refund.out_refund_no or "")
+    assert Correction.EXPLAIN in fitting(row)
+    row = explain_difference(row, user=clerk, note="closed")
+    assert (row.status, row.resolution) == ("resolved", "explained")
