@@ -272,8 +272,8 @@ def open_again(difference: BillDifference, *, user: Any) -> BillDifference:
     for name, value in opened_again().items():
         setattr(difference, name, value)
     difference.save()
-    Bill.objects.filter(pk=difference.bill_id).update(agreed_at=None)
     if difference.bill is not None:
+        Bill.objects.filter(pk=difference.bill.pk).update(agreed_at=None)
         _compare_again(difference.bill, timezone.now())
     return difference
 
