@@ -23,6 +23,9 @@ from orders.status import AGREED, RefundKind
 
 INCOME = [Account.GOODS, Account.FREIGHT, Account.COUPONS]
 EXTERNAL_REFUND = "external-refund:"
+EXTERNAL_REFUND_VOID = "external-refund-void:"
+REFUND_TO_SHOP = "refund-to-shop:"
+REFUND_TO_SHOP_VOID = "refund-to-shop-void:"
 
 
 def post_sale(order: Order, *, now: datetime) -> None:
@@ -152,7 +155,18 @@ def post_refund_to_shop(refund: Refund, *, now: datetime) -> None:
     """The platform has sent it to the shop's own account: the customer is still owed it."""
     fen = int(refund.amount_fen)
     amounts = {_of_platform(refund): -fen, Account.SHOP_BANK: fen}
-    _post(f"refund-to-shop:{refund.out_refund_no}", refund.order_id, now, amounts)
+    number = refund.out_refund_no
+    key = f"{REFUND_TO_SHOP}{number}{_round(f'{REFUND_TO_SHOP_VOID}{number}')}"
+    _post(key, refund.order_id, now, amounts)
+
+
+def post_refund_to_shop_reversed(refund: Refund, *, now: datetime) -> None:
+    """It never reached the shop's own account: the platform has it still."""
+    fen = int(refund.amount_fen)
+    amounts = {_of_platform(refund): fen, Account.SHOP_BANK: -fen}
+    key = f"{REFUND_TO_SHOP_VOID}{refund.out_refund_no}"
+    key += _round(key)
+    _post(key, refund.order_id, now, amounts)
 
 
 def post_payout(refund: Refund, *, now: datetime) -> None:
@@ -181,7 +195,7 @@ def post_external_refund(refund: Refund, *, now: datetime) -> None:
 
 def post_external_refund_reversed(refund: Refund, *, now: datetime) -> None:
     """It was never given back outside the shop: nothing is owed for it."""
-    key = f"external-refund-void:{refund.number}"
+    key = f"{EXTERNAL_REFUND_VOID}{refund.number}"
     _post_refund(key, refund, now, Account.CORRECTIONS, owed=True)
 
 

@@ -1,5 +1,6 @@
 """Refunds that the platform and the books disagree about: made elsewhere, or never made."""
 
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -8,10 +9,12 @@ from django.utils.translation import gettext as _
 from miniback.core.errors import InvalidFields
 from miniback.core.transactions import atomic
 from orders.models import BillDifference, Order, Payment, Refund, Resolution, new_number
+from orders.services.bill_comparison import AT_SHOP
 from orders.services.books import (
     post_external_refund,
     post_external_refund_reversed,
     post_refund_reversed,
+    post_refund_to_shop_reversed,
 )
 from orders.services.corrections import (
     Correction,
@@ -19,7 +22,7 @@ from orders.services.corrections import (
     begin_correction,
     finish_correction,
 )
-from orders.services.owed_refunds import cancel_if_all_is_back
+from orders.services.owed_refunds import BACK_OUTSIDE, cancel_if_all_is_back
 from orders.services.refund_claims import OverRefund, left_at_platform
 from orders.services.refunds import keep_attempt
 from orders.status import OrderStatus, RefundKind, RefundMethod, RefundStatus
@@ -64,7 +67,8 @@ def book_external_refund(
         amount_fen=amount,
         status=RefundStatus.SUCCEEDED,
         kind=RefundKind.EXTERNAL,
-        reason=note[:80],
+        # The customer reads it; the note stays with the difference.
+        reason=BACK_OUTSIDE,
         platform_id=difference.transaction_id if difference.theirs_fen else "",
         opened_by=user,
         decided_by=user,
@@ -82,6 +86,8 @@ def book_external_refund(
 def _amount(difference: BillDifference, payment: Payment, amount_fen: int | None) -> int:
     left = left_at_platform(payment)
     if difference.theirs_fen:
+        if difference.theirs_fen < 0:
+            raise InvalidFields(amount_fen=_("A refund of less than nothing cannot be booked."))
         if difference.theirs_fen > left:
             raise OverRefund
         return int(difference.theirs_fen)
@@ -112,12 +118,16 @@ def reverse_refund(difference: BillDifference, *, user: Any, note: str) -> BillD
     now = timezone.now()
     difference, payment, order = begin_correction(difference, Correction.REVERSE_REFUND)
     refund = Refund.objects.filter(payment=payment, out_refund_no=difference.number).first()
+    if refund is not None and refund.is_to_shop and refund.status in AT_SHOP:
+        _reverse_to_shop(refund, note, now)
+        return finish_correction(
+            difference, Resolution.REFUND_REVERSED, user=user, note=note, now=now
+        )
     if refund is None or refund.status != RefundStatus.SUCCEEDED:
         raise CorrectionDoesNotFit
     post_refund_reversed(refund, now=now)
     refund.status, refund.succeeded_at, refund.billed_on = RefundStatus.FAILED, None, None
-    error = _("The platform's bill does not have it: %(note)s") % {"note": note}
-    refund.last_error = error[:300]
+    refund.last_error = _why(note)
     if refund.kind == RefundKind.EXTERNAL and not _has_ended(order):
         post_external_refund_reversed(refund, now=now)
         keep_attempt(refund, "NOT_PAID", now=now)
@@ -127,6 +137,24 @@ def reverse_refund(difference: BillDifference, *, user: Any, note: str) -> BillD
         update_fields=["status", "succeeded_at", "billed_on", "last_error", "out_refund_no"]
     )
     return finish_correction(difference, Resolution.REFUND_REVERSED, user=user, note=note, now=now)
+
+
+def _reverse_to_shop(refund: Refund, note: str, now: datetime) -> None:
+    """It never reached the shop's account. What the shop has paid out or written off stays so."""
+    post_refund_to_shop_reversed(refund, now=now)
+    refund.is_to_shop, refund.billed_on = False, None
+    if refund.status == RefundStatus.TO_PAY_OUT:
+        # It keeps its number, as above.
+        refund.status, refund.last_error = RefundStatus.FAILED, _why(note)
+    else:
+        keep_attempt(refund, "NOT_PAID", now=now)
+        refund.out_refund_no = None
+    refund.save(update_fields=["is_to_shop", "billed_on", "status", "last_error", "out_refund_no"])
+
+
+def _why(note: str) -> str:
+    error = _("The platform's bill does not have it: %(note)s") % {"note": note}
+    return error[:300]
 
 
 def _has_ended(order: Order | None) -> bool:

@@ -378,7 +378,7 @@ def test_fitting_names_what_can_be_done(bought: Order) -> None:
         Correction.BOOK_TO_ORDER, Correction.GIVE_BACK, Correction.KEEP, Correction.FOREIGN,
     }  # fmt: skip
     assert fitting(missing_payment(payment)) == {Correction.VOID_PAYMENT}
-    assert fitting(unknown_refund(payment)) == {Correction.BOOK_REFUND}
+    assert fitting(unknown_refund(payment)) == {Correction.BOOK_REFUND, Correction.EXPLAIN}
     # Of another account under our number: nothing of ours.
     other = Discrepancy(
         DifferenceKind.NOT_OURS, False, payment.number, payment.number, "9", 1, None
