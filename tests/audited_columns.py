@@ -212,6 +212,7 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         "other": "recipient phone province city district detail region_code is_default created_at",
     },
     "core_outboxmessage": {
+        "state": "lane",
         "owner": "event_key",
         "due": "due_at done_at",
         "other": "attempts last_error topic payload lane created_at",
@@ -229,7 +230,7 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
     "core_idempotencykey": {
         "state": "kind",
         "owner": "user_id object_id",
-        "other": "key request_hash created_at",
+        "other": "location key request_hash created_at",
     },
     "core_upload": {
         "owner": "user_id",
@@ -349,4 +350,8 @@ EXCUSED: Final[dict[tuple[str, str], str]] = {
     ("core_joblease", "due_at"): "A job that is due a little earlier or later does no harm.",
     ("core_task", "user_id"): "Which of the staff asked for it is known to the row alone.",
     ("core_task", "due_at"): "A task that staff have prepared and not begun has none.",
+    (
+        "core_outboxmessage",
+        "lane",
+    ): "Any lane that there is delivers it; one that there is none of is noticed.",
 }

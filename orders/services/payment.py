@@ -54,7 +54,7 @@ def start_payment(order: Order, *, channel: str, payer: Identity) -> PayRequest:
     if payer.platform != channel:
         raise WrongPlatform
     assert_no_transaction()
-    payment, order = _open_payment(order.pk, Channel(channel), payer, _current(channel))
+    payment, order = _open_payment(order.pk, Channel(channel), payer)
     try:
         platform = provider_of(payment)
         if payment.prepay_until is None or payment.prepay_until < timezone.now():
@@ -80,9 +80,7 @@ def _current(channel: str) -> PaymentProvider:
 
 
 @atomic
-def _open_payment(
-    order_id: int, channel: Channel, payer: Identity, account: PaymentProvider
-) -> tuple[Payment, Order]:
+def _open_payment(order_id: int, channel: Channel, payer: Identity) -> tuple[Payment, Order]:
     """Return the order's open payment of this payer, or commit a new one with its final number.
 
     One that was placed at an account the shop has left is not used for a new request.
@@ -91,6 +89,7 @@ def _open_payment(
     order = Order.objects.lock(order_id)
     if order.status != OrderStatus.PENDING_PAYMENT:
         raise OrderStatusConflict(status=order.status)
+    account = _current(channel)
     open_key = f"{order.pk}:{channel}:{payer.pk}"
     payment = Payment.objects.select_related("order").filter(open_key=open_key).first()
     if payment is not None and order.pay_before > now and _is_of(payment, account):

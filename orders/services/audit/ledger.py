@@ -77,9 +77,10 @@ RULES = (
         "ledger-balanced",
         "A ledger transaction has at least two entries that sum to zero, and no entry is without one.",
         _LOOK,
-        """SELECT t.event_key FROM orders_ledgertransaction t
-           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
-           GROUP BY t.id, t.event_key HAVING COALESCE(SUM(e.amount_fen), 1) <> 0 OR COUNT(e.id) < 2
+        """SELECT CONCAT('transaction ', e.transaction_id) FROM orders_ledgerentry e
+           GROUP BY e.transaction_id HAVING SUM(e.amount_fen) <> 0 OR COUNT(*) < 2
+           UNION SELECT t.event_key FROM orders_ledgertransaction t
+           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id WHERE e.id IS NULL
            UNION SELECT CONCAT('entry ', e.id) FROM orders_ledgerentry e
            LEFT JOIN orders_ledgertransaction t ON t.id = e.transaction_id WHERE t.id IS NULL""",
     ),

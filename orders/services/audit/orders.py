@@ -25,17 +25,18 @@ RULES = (
         "order-goods",
         "An order's goods are the sum of its lines.",
         _LOOK,
-        """SELECT o.number FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id
-           GROUP BY o.id, o.number, o.goods_fen
-           HAVING SUM(l.quantity * l.unit_fen) <> o.goods_fen""",
+        """SELECT MAX(o.number) AS number FROM orders_order o
+           JOIN orders_orderline l ON l.order_id = o.id
+           GROUP BY o.id HAVING SUM(l.quantity * l.unit_fen) <> MAX(o.goods_fen)""",
     ),
     Rule(
         "order-discount",
         "An order's discount is spread over its lines and its freight without a rest.",
         _LOOK,
-        """SELECT o.number FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id
-           GROUP BY o.id, o.number, o.discount_fen, o.freight_discount_fen
-           HAVING SUM(l.discount_fen) + o.freight_discount_fen <> o.discount_fen
+        """SELECT MAX(o.number) AS number FROM orders_order o
+           JOIN orders_orderline l ON l.order_id = o.id
+           GROUP BY o.id
+           HAVING SUM(l.discount_fen) <> MAX(o.discount_fen) - MAX(o.freight_discount_fen)
            UNION SELECT number FROM orders_order
            WHERE freight_discount_fen < 0 OR freight_discount_fen > freight_fen""",
     ),

@@ -17,8 +17,18 @@ NEWEST: Final = 20_000
 PICTURED: Final = 2_000
 # What a request with a key may have made, and whose it is.
 _MADE: Final = (
-    ("orders.Order", "orders_order", "m.user_id"),
-    ("orders.ClaimedCoupon", "orders_claimedcoupon", "m.user_id"),
+    ("orders.Order", "SELECT id, user_id FROM orders_order"),
+    ("orders.ClaimedCoupon", "SELECT id, user_id FROM orders_claimedcoupon"),
+    (
+        "orders.Refund",
+        "SELECT r.id, o.user_id FROM orders_refund r JOIN orders_order o ON o.id = r.order_id",
+    ),
+    ("catalog.Review", "SELECT id, user_id FROM catalog_review"),
+)
+# These may be gone since.
+_MADE_FOR_A_WHILE: Final = (
+    ("orders.CartLine", "SELECT id, user_id FROM orders_cartline"),
+    ("accounts.Address", "SELECT id, user_id FROM accounts_address"),
 )
 
 
@@ -70,13 +80,14 @@ _PICTURES = f"""
                    WHERE follow_up_images <> '[]' ORDER BY id DESC LIMIT {PICTURED}) follow_ups"""  # noqa: S608
 _KEYS = """
     SELECT k.id, k.kind, k.object_id FROM core_idempotencykey k
-    WHERE k.kind = '' OR k.object_id = '' OR LENGTH(k.request_hash) <> 64 OR k.key = ''
-       OR k.created_at > %(ahead_10_minutes)s
+    WHERE LENGTH(k.request_hash) <> 64 OR k.key = '' OR k.created_at > %(ahead_10_minutes)s
+       OR (k.kind = '' AND k.object_id <> '') OR (k.kind <> '' AND k.object_id = '')
     UNION """ + " UNION ".join(  # noqa: S608
     f"""SELECT k.id, k.kind, k.object_id FROM core_idempotencykey k
-        LEFT JOIN {table} m ON m.id = NUMBER(k.object_id)
-        WHERE k.kind = '{kind}' AND (m.id IS NULL OR {owner} <> k.user_id)"""  # noqa: S608
-    for kind, table, owner in _MADE
+        LEFT JOIN ({rows}) m ON m.id = NUMBER(k.object_id)
+        WHERE k.kind = '{kind}' AND ({is_gone} OR m.user_id <> k.user_id)"""  # noqa: S608
+    for made, is_gone in ((_MADE, "m.id IS NULL"), (_MADE_FOR_A_WHILE, "1 = 0"))
+    for kind, rows in made
 )
 
 RULES = (

@@ -133,6 +133,7 @@ RULES = (
               OR (done_at IS NOT NULL AND attempts = 0)
               OR SECONDS(done_at, created_at) > 60 OR done_at > %(ahead_10_minutes)s
               OR created_at > %(ahead_10_minutes)s
+              OR lane NOT IN ('shop', 'wechatpay', 'alipay', 'wechat', 'long')
               OR event_key NOT LIKE CONCAT(topic, ':%%')""",
     ),
     Rule(

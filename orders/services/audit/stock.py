@@ -22,13 +22,14 @@ RULES = (
         "stock-of-lines",
         "A line has taken its pieces once, and given back those that are not to be shipped.",
         "Compare the order's movements with its lines; what is missing is booked by adjusting the stock.",
-        """SELECT o.number, l.sku_code FROM orders_orderline l
+        """SELECT MAX(o.number) AS number, MAX(l.sku_code) AS sku_code FROM orders_orderline l
            JOIN orders_order o ON o.id = l.order_id
            LEFT JOIN catalog_stockmovement m ON m.reference = o.number AND m.sku_id = l.sku_id
-           GROUP BY l.id, o.number, l.sku_code, o.status, l.quantity, l.released_quantity
-           HAVING SUM(CASE WHEN m.kind = 'reserve' THEN -m.delta ELSE 0 END) <> l.quantity
+           GROUP BY l.id
+           HAVING SUM(CASE WHEN m.kind = 'reserve' THEN -m.delta ELSE 0 END) <> MAX(l.quantity)
                OR SUM(CASE WHEN m.kind = 'release' THEN m.delta ELSE 0 END)
-                  <> CASE WHEN o.status = 'cancelled' THEN l.quantity ELSE l.released_quantity END""",
+                  <> MAX(CASE WHEN o.status = 'cancelled' THEN l.quantity
+                         ELSE l.released_quantity END)""",
     ),
     Rule(
         "released-lines",
@@ -69,13 +70,12 @@ RULES = (
         "What came back to the shelf is what a return's refund says.",
         "Compare the refund's pieces; what is too much or too little is booked by adjusting the stock.",
         f"""SELECT m.event_key FROM catalog_stockmovement m
-            LEFT JOIN (SELECT CONCAT('return:', o.number, ':', r.number, ':', l.sku_id) AS event_key,
-                              x.quantity FROM orders_refund r
-                       JOIN orders_order o ON o.id = r.order_id
-                       JOIN orders_refundline x ON x.refund_id = r.id
-                       JOIN orders_orderline l ON l.id = x.line_id
-                       WHERE r.kind = 'return' AND r.status IN {_AGREED}) y
-              ON y.event_key = m.event_key
-            WHERE m.kind = 'return' AND (y.quantity IS NULL OR y.quantity <> m.delta)""",  # noqa: S608
+            LEFT JOIN orders_order o ON o.number = m.reference
+            LEFT JOIN orders_orderline l ON l.order_id = o.id AND l.sku_id = m.sku_id
+            LEFT JOIN orders_refundline x ON x.line_id = l.id AND x.quantity = m.delta
+            LEFT JOIN orders_refund r ON r.id = x.refund_id AND r.kind = 'return'
+              AND r.status IN {_AGREED}
+              AND m.event_key = CONCAT('return:', o.number, ':', r.number, ':', l.sku_id)
+            WHERE m.kind = 'return' GROUP BY m.id, m.event_key HAVING COUNT(r.id) = 0""",  # noqa: S608
     ),
 )

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.core.management import call_command
 from django.utils import timezone
 
 from accounts.models import Identity, User
@@ -20,7 +19,7 @@ from orders.status import OrderStatus
 from tests.alipay_notices import form, signed
 from tests.conftest import Api
 from tests.factories import make_access, make_address, make_sku
-from tests.orders.conftest import Deal, due_now, place
+from tests.orders.conftest import Deal, assert_audit_passes, due_now, place
 from tests.orders.services.test_payment import settle_refunds
 from tests.sandbox_process import SandboxProcess, until
 
@@ -54,7 +53,7 @@ def _books_agree(deal: Deal) -> Any:
     yield
     if Refund.objects.exists():
         settle_refunds(deal)
-    call_command("audit")
+    assert_audit_passes()
     at_platforms = LedgerEntry.objects.filter(account__startswith="platform:")
     assert sum(at_platforms.values_list("amount_fen", flat=True)) == deal.sandbox.net_fen()
 
@@ -276,10 +275,10 @@ def test_closing_what_was_paid_meanwhile(deal: Deal) -> None:
 # Two platforms
 
 
-def test_both_wallets_pay_one_order(deal: Deal) -> None:
+def test_both_wallets_pay_one_order(deal: Deal, settings: Any) -> None:
     """P15: the first is kept, the second goes back whole."""
     wechat = Identity.objects.create(
-        user=deal.user, platform="wechat", app_id="wx", openid="o-customer"
+        user=deal.user, platform="wechat", app_id=settings.WECHAT_APP_ID, openid="o-customer"
     )
     deal.sandbox.code()
     other = Api(access=make_access(deal.user, identity=wechat))

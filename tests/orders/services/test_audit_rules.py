@@ -17,7 +17,7 @@ from tests.mutations import audited_models, columns_of, spoil_table
 from tests.sandbox_process import SandboxProcess
 
 BY_NAME = {rule.name: rule for rule in RULES}
-OLD = "'2020-01-01 00:00:00'"
+OLD, JUST_NOW = "'2020-01-01 00:00:00'", f"'{timezone.now():%Y-%m-%d %H:%M:%S}'"
 OF = "WHERE id = (SELECT id FROM (SELECT MAX(id) AS id FROM {table} WHERE {where}) chosen)"
 
 
@@ -33,7 +33,7 @@ MOVEMENT, REVIEW, COPY = "catalog_stockmovement", "catalog_review", "orders_clai
 DIFFERENCE = (
     "INSERT INTO orders_billdifference (channel, merchant_id, app_id, kind, is_refund, number,"
     " payment_number, transaction_id, found_at, status, resolution, note)"
-    " VALUES ('wechat', '', '', 'not_ours', {false}, 'X', '', '', " + OLD + ", 'open', '', '')"
+    " VALUES ('wechat', '', '', 'not_ours', {false}, 'X', '', '', " + JUST_NOW + ", 'open', '', '')"
 )
 # Of each rule one way to break it.
 BREAKS = {

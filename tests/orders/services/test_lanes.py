@@ -97,7 +97,7 @@ def test_payments_settle_while_the_other_platform_hangs(deal: Deal, alipay: Api)
     hang(deal.sandbox, "alipay.*")
     due_now(Payment)
     # All of Alipay's were due before.
-    Payment.objects.filter(channel="alipay").update(due_at=timezone.now() - timedelta(hours=1))
+    Payment.objects.filter(channel="alipay").update(due_at=timezone.now() - timedelta(minutes=40))
     with running():
         seconds = seconds_until(lambda: deal.order.status == OrderStatus.PAID)
     assert seconds < HEALTHY_SECONDS
@@ -127,6 +127,7 @@ def test_orders_close_while_the_other_platform_hangs(deal: Deal, alipay: Api) ->
     assert Order.objects.filter(number__in=stuck, status="pending_payment").count() == 2
 
 
+@pytest.mark.broken_books
 def test_money_does_not_wait_for_messages(deal: Deal) -> None:
     """A hundred messages are due, and WeChat's API hangs."""
     late = place(deal.api, deal.sku, quantity=1, key="key-00000009")
@@ -167,6 +168,7 @@ def test_customers_do_not_wait_for_a_host_that_is_down(deal: Deal) -> None:
     assert times[2] < 1
 
 
+@pytest.mark.broken_books
 def test_an_order_of_two_channels_closes_when_both_are_closed(deal: Deal, alipay: Api) -> None:
     """Each lane closes its own; whoever is last cancels the order."""
     number, _params = ask_to_pay(alipay, deal, "alipay", "alipay-key-1")
