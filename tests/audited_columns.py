@@ -215,7 +215,7 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         "state": "lane",
         "owner": "event_key",
         "due": "due_at done_at",
-        "other": "attempts last_error topic payload lane created_at",
+        "other": "attempts last_error topic payload created_at",
     },
     "core_joblease": {
         "due": "due_at finished_at",
