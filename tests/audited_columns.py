@@ -83,12 +83,15 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
     },
     "orders_refund": {
         "money": "amount_fen freight_fen",
-        "state": "status kind is_amount_fixed is_shipped method is_to_shop",
-        "owner": "order_id payment_id number out_refund_no decided_by_id first_approved_by_id opened_by_id",
+        "state": "status kind is_amount_fixed is_shipped method is_to_shop decision",
+        "owner": (
+            "order_id payment_id number out_refund_no decided_by_id first_approved_by_id "
+            "opened_by_id platform_id"
+        ),
         "due": "due_at decided_at sent_at succeeded_at billed_on",
         "other": (
-            "attempts last_error reason images decision return_carrier return_tracking "
-            "payout_reference platform_id platform_status platform_reason created_at"
+            "attempts last_error reason images return_carrier return_tracking "
+            "payout_reference platform_status platform_reason created_at"
         ),
     },
     "orders_refundline": {
@@ -253,6 +256,14 @@ EXCUSED: Final[dict[tuple[str, str], str]] = {
         "orders_refund",
         "opened_by_id",
     ): "Which of the staff began it, or a customer, is known to the history of the back office only.",
+    (
+        "orders_refund",
+        "platform_id",
+    ): "Only the platform knows which it is; a refund that it paid and that has none is noticed.",
+    (
+        "orders_refund",
+        "decision",
+    ): "What staff typed is the truth; a refund that was rejected without a word is noticed.",
     (
         "orders_refundattempt",
         "out_refund_no",

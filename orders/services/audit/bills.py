@@ -79,18 +79,23 @@ RULES = (
     ),
     Rule(
         "refund-billed",
-        "A refund that a platform paid more than three days ago stands in a bill of its account, or staff "
-        "have said why not.",
+        "A refund that a platform paid more than three days ago, to the payer or to the shop's own account, "
+        "stands in a bill of its account, or staff have said why not.",
         "Run manage.py reconcile for its day; a refund that was never paid is reversed.",
-        """SELECT r.number FROM orders_refund r JOIN orders_payment p ON p.id = r.payment_id
+        """SELECT r.number FROM
+             (SELECT x.number, x.out_refund_no, x.payment_id,
+                     COALESCE(s.posted_at, x.succeeded_at) AS left_at FROM orders_refund x
+              LEFT JOIN orders_ledgertransaction s
+                ON s.event_key = CONCAT('refund-to-shop:', x.out_refund_no)
+              WHERE x.billed_on IS NULL AND x.amount_fen > 0
+                AND (s.id IS NOT NULL OR (x.status = 'succeeded' AND x.method = 'platform'))) r
+           JOIN orders_payment p ON p.id = r.payment_id
            JOIN (SELECT channel, app_id, merchant_id, MIN(day) AS day FROM orders_bill
                  WHERE compared_at IS NOT NULL GROUP BY channel, app_id, merchant_id) b
              ON b.channel = p.channel AND b.app_id = p.app_id AND b.merchant_id = p.merchant_id
            LEFT JOIN orders_billdifference d ON d.channel = p.channel AND d.number = r.out_refund_no
              AND d.is_refund AND d.resolution <> 'agrees'
-           WHERE r.status = 'succeeded' AND r.method = 'platform' AND r.amount_fen > 0
-             AND r.billed_on IS NULL AND d.id IS NULL
-             AND r.succeeded_at < %(ago_3_days)s AND LOCAL_DAY(r.succeeded_at) >= b.day
+           WHERE d.id IS NULL AND r.left_at < %(ago_3_days)s AND LOCAL_DAY(r.left_at) >= b.day
            UNION SELECT r.number FROM orders_refund r JOIN orders_payment p ON p.id = r.payment_id
            LEFT JOIN orders_bill b ON b.channel = p.channel AND b.app_id = p.app_id
              AND b.merchant_id = p.merchant_id AND b.day = r.billed_on
@@ -115,7 +120,9 @@ RULES = (
               OR (d.kind = 'not_ours' AND d.ours_fen IS NOT NULL)
               OR (d.kind = 'not_theirs' AND (d.theirs_fen IS NOT NULL OR d.ours_fen IS NULL))
               OR (d.kind IN ('amount', 'transaction') AND (d.theirs_fen IS NULL OR d.ours_fen IS NULL))
-              OR (d.kind = 'amount' AND d.theirs_fen = d.ours_fen)
+              OR (d.kind = 'amount' AND d.theirs_fen = d.ours_fen AND NOT EXISTS
+                  (SELECT 1 FROM orders_ledgertransaction t
+                   WHERE t.event_key LIKE CONCAT('difference:', d.id, ':%%')))
               OR (NOT d.is_refund AND SUBSTR(d.number, 1, 64) <> d.payment_number)
               OR (d.payment_id IS NOT NULL AND (p.id IS NULL OR p.channel <> d.channel
                   OR p.number <> d.payment_number OR (d.app_id <> '' AND (p.app_id <> d.app_id
@@ -131,18 +138,21 @@ RULES = (
         "Open the difference again, and resolve it on its page.",
         """SELECT d.id, d.number FROM orders_billdifference d
            LEFT JOIN orders_payment p ON p.channel = d.channel AND p.number = d.payment_number
-           LEFT JOIN orders_refund r ON r.out_refund_no = d.number AND r.payment_id = p.id
+           LEFT JOIN orders_refund r ON r.payment_id = p.id AND r.kind = 'external'
+             AND r.decided_at = d.resolved_at
            LEFT JOIN orders_ledgertransaction k ON k.event_key = CONCAT('payment-kept:', p.number)
            LEFT JOIN orders_ledgertransaction v ON v.event_key = CONCAT('payment-void:', p.number)
            LEFT JOIN orders_ledgertransaction w ON w.event_key = CONCAT('refund-void:', d.number)
            LEFT JOIN (SELECT NAMED(t.event_key, 12) AS difference, COUNT(*) AS bookings,
                              SUM(e.amount_fen) AS fen
                       FROM orders_ledgertransaction t JOIN orders_ledgerentry e
-                        ON e.transaction_id = t.id AND e.account = 'corrections'
+                        ON e.transaction_id = t.id AND e.account LIKE 'platform:%%'
                       WHERE t.event_key LIKE 'difference:%%' GROUP BY NAMED(t.event_key, 12)) b
              ON b.difference = CONCAT(d.id, '')
            WHERE (d.resolution = 'refund_booked' AND (NOT d.is_refund OR d.kind <> 'not_ours'
-                  OR r.id IS NULL OR r.kind <> 'external' OR r.amount_fen <> d.theirs_fen))
+                  OR r.id IS NULL OR (r.amount_fen <> d.theirs_fen AND NOT EXISTS
+                      (SELECT 1 FROM orders_ledgertransaction l WHERE l.event_key
+                       LIKE CONCAT('refund-lowered:', r.number, ':%%')))))
               OR (d.resolution = 'payment_voided' AND (d.is_refund OR d.kind <> 'not_theirs'
                   OR v.id IS NULL OR p.amount_fen <> d.ours_fen))
               OR (d.resolution IN ('payment_booked', 'money_returned', 'money_kept')
@@ -157,14 +167,15 @@ RULES = (
                   OR d.kind <> 'not_theirs' OR w.id IS NULL))
               OR (d.resolution = 'amount_booked' AND (d.kind NOT IN ('amount', 'twice')
                   OR b.bookings IS NULL))
-              OR (d.resolution = 'amount_booked' AND d.kind = 'amount' AND b.bookings = 1
-                  AND ABS(b.fen) <> ABS(d.theirs_fen - d.ours_fen))
+              OR (d.resolution = 'amount_booked' AND b.fen <> CASE WHEN d.is_refund THEN -1 ELSE 1 END
+                    * (COALESCE(d.theirs_fen, 0) - COALESCE(d.ours_fen, 0)))
+              OR (d.status = 'resolved' AND d.resolution <> 'amount_booked' AND b.fen <> 0)
               OR (d.resolution = 'foreign' AND (d.kind NOT IN ('not_ours', 'twice')
                   OR p.id IS NOT NULL))
               OR (d.resolution = 'explained' AND d.kind IN ('not_theirs', 'amount'))
            UNION SELECT t.id, t.event_key FROM orders_ledgertransaction t
            LEFT JOIN orders_billdifference d ON t.event_key LIKE CONCAT('difference:', d.id, ':%%')
-             AND d.resolution = 'amount_booked'
+             AND d.kind IN ('amount', 'twice')
            WHERE t.event_key LIKE 'difference:%%' AND d.id IS NULL""",
     ),
 )

@@ -23,20 +23,27 @@ _AT_PLATFORM = """
            WHERE booked.fen <> paid.fen - back.fen"""
 
 # (account of a refund's posting, its key, the refund's number in the key, when it must be there).
-# Each moves the refund's amount: what the customer is owed falls, the account falls too.
+# Each moves the refund's amount, as it was then: what the customer is owed falls, the account falls
+# too.
 _SETTLED = """
     SELECT r.number FROM orders_refund r LEFT JOIN orders_payment p ON p.id = r.payment_id
            LEFT JOIN orders_ledgertransaction t ON t.event_key = CONCAT('{key}', r.{number})
            LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
+           LEFT JOIN (SELECT NAMED(j.event_key, 16) AS number, SUM(i.amount_fen) AS fen
+                      FROM orders_ledgertransaction j JOIN orders_ledgerentry i
+                        ON i.transaction_id = j.id AND i.account = 'customer_refunds'
+                      WHERE j.event_key LIKE 'refund-lowered:%%'
+                      GROUP BY NAMED(j.event_key, 16)) lowered ON lowered.number = r.number
            WHERE ({when} AND r.amount_fen > 0 AND t.id IS NULL)
               OR (NOT ({when}) AND t.id IS NOT NULL)
               OR (t.id IS NOT NULL AND (DIFFER(t.order_id, r.order_id)
                   OR e.id IS NULL OR t.posted_at < r.created_at OR {moment}
-                  OR e.amount_fen <> CASE e.account WHEN {plus} THEN r.amount_fen
-                     WHEN {minus} THEN -r.amount_fen ELSE 0 END))"""
+                  OR e.amount_fen <> CASE e.account WHEN {plus} THEN {amount}
+                     WHEN {minus} THEN -({amount}) ELSE 0 END))"""
 _PLATFORM = "CONCAT('platform:', p.channel)"
 _OWED = "'customer_refunds'"
 _NO_MOMENT = "1 = 0"
+_AMOUNT = "r.amount_fen"
 # Of each kind of event: the table and column that its key names, and where the name begins.
 _SUBJECTS = (
     ("payment:", "orders_payment", "number"),
@@ -223,17 +230,20 @@ RULES = (
            LEFT JOIN orders_ledgertransaction v ON v.event_key = CONCAT('refund-void:', r.out_refund_no)
            LEFT JOIN orders_ledgertransaction again
              ON again.event_key = CONCAT('refund:', r.out_refund_no, ':2')
-           LEFT JOIN orders_ledgerentry e ON e.transaction_id = t.id
+           LEFT JOIN orders_ledgertransaction v2
+             ON v2.event_key = CONCAT('refund-void:', r.out_refund_no, ':2')
+           LEFT JOIN orders_ledgerentry e ON e.transaction_id = COALESCE(again.id, t.id)
            WHERE (r.status = 'succeeded' AND r.method = 'platform' AND r.amount_fen > 0
                   AND (t.id IS NULL OR (v.id IS NOT NULL AND again.id IS NULL)
                        OR (v.id IS NULL AND DIFFER(t.posted_at, r.succeeded_at))))
               OR (NOT (r.status = 'succeeded' AND r.method = 'platform')
                   AND t.id IS NOT NULL AND v.id IS NULL)
               OR (t.id IS NULL AND v.id IS NOT NULL)
-              OR (t.id IS NOT NULL AND (DIFFER(t.order_id, r.order_id)
-                  OR e.amount_fen <> CASE WHEN e.account = CONCAT('platform:', p.channel)
+              OR (t.id IS NOT NULL AND DIFFER(t.order_id, r.order_id))
+              OR ((v.id IS NULL OR again.id IS NOT NULL) AND v2.id IS NULL
+                  AND e.amount_fen <> CASE WHEN e.account = CONCAT('platform:', p.channel)
                      THEN -r.amount_fen WHEN e.account = 'customer_refunds' THEN r.amount_fen
-                     ELSE 0 END))""",
+                     ELSE 0 END)""",
     ),
     Rule(
         "refund-void-posted",
@@ -262,6 +272,7 @@ RULES = (
             plus=_OWED,
             minus="'shop_bank'",
             moment="DIFFER(t.posted_at, r.succeeded_at)",
+            amount=_AMOUNT,
         ),
     ),
     Rule(
@@ -275,6 +286,7 @@ RULES = (
             plus=_OWED,
             minus="'corrections'",
             moment=_NO_MOMENT,
+            amount=_AMOUNT,
         ),
     ),
     Rule(
@@ -288,6 +300,7 @@ RULES = (
             plus="'corrections'",
             minus=_OWED,
             moment=_NO_MOMENT,
+            amount="r.amount_fen + COALESCE(lowered.fen, 0)",
         ),
     ),
     Rule(
@@ -301,6 +314,7 @@ RULES = (
             plus=_OWED,
             minus="'corrections'",
             moment=_NO_MOMENT,
+            amount=_AMOUNT,
         ),
     ),
     Rule(
@@ -314,6 +328,7 @@ RULES = (
             plus="'shop_bank'",
             minus=_PLATFORM,
             moment=_NO_MOMENT,
+            amount=_AMOUNT,
         ),
     ),
     Rule(

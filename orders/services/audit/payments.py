@@ -5,8 +5,9 @@ from typing import Any
 
 from miniback.core.payment_accounts import find_account
 from miniback.platforms.errors import Misconfigured
-from orders.services.audit.rules import Rule
+from orders.services.audit.rules import AMOUNTS_BOOKED, Rule
 
+_AGREED = "('approved', 'processing', 'succeeded', 'failed', 'to_pay_out', 'written_off')"
 _PAID = "('paid', 'partly_shipped', 'shipped', 'completed')"
 _LOOK = "Compare the platform's own page of the payment; its answer tells the truth."
 
@@ -44,32 +45,39 @@ RULES = (
         "payment-kept",
         "A cancelled order keeps no applied payment but what staff agreed to keep, an unpaid one none.",
         "Give the money back: begin a refund on the order's page.",
-        """SELECT o.number FROM orders_payment p JOIN orders_order o ON o.id = p.order_id
+        f"""SELECT o.number FROM orders_payment p JOIN orders_order o ON o.id = p.order_id
            LEFT JOIN (SELECT payment_id, SUM(amount_fen) AS fen FROM orders_refund
-                      WHERE status IN ('succeeded', 'written_off') GROUP BY payment_id) r
+                      WHERE status IN {_AGREED} GROUP BY payment_id) r
              ON r.payment_id = p.id
            LEFT JOIN (SELECT s.payment_id, SUM(x.claimed_fen - x.amount_fen) AS fen
                       FROM orders_refundline x JOIN orders_refund s ON s.id = x.refund_id
-                      WHERE s.status IN ('succeeded', 'written_off') GROUP BY s.payment_id) waived
+                      WHERE s.status IN {_AGREED} GROUP BY s.payment_id) waived
              ON waived.payment_id = p.id
+           LEFT JOIN ({AMOUNTS_BOOKED}) b ON b.channel = p.channel AND b.payment_number = p.number
            WHERE p.status = 'paid' AND p.is_applied
              AND (o.status = 'pending_payment'
-                  OR (o.status = 'cancelled' AND (r.fen IS NULL OR r.fen > p.amount_fen
+                  OR (o.status = 'cancelled' AND (r.fen IS NULL
                       OR p.amount_fen - r.fen - COALESCE(waived.fen, 0)
-                         > o.freight_fen - o.freight_discount_fen)))""",
+                         + CASE WHEN b.fen < 0 THEN b.fen ELSE 0 END
+                         > o.freight_fen - o.freight_discount_fen)))""",  # noqa: S608
     ),
     Rule(
         "late-payment-refunded",
-        "A payment that came late or twice goes back whole.",
+        "A payment that came late or twice goes back whole, by refunds of the shop or made elsewhere.",
         "Begin the rest of the refund on the page of the payment's order.",
-        """SELECT p.number FROM orders_payment p
-           LEFT JOIN (SELECT payment_id, SUM(amount_fen) AS fen FROM orders_refund
+        f"""SELECT p.number FROM orders_payment p
+           LEFT JOIN (SELECT payment_id, SUM(amount_fen) AS fen,
+                        SUM(CASE WHEN kind <> 'external' THEN amount_fen ELSE 0 END) AS own_fen
+                      FROM orders_refund
                       WHERE status NOT IN ('rejected', 'withdrawn') GROUP BY payment_id) r
              ON r.payment_id = p.id
            LEFT JOIN orders_ledgertransaction t ON t.event_key = CONCAT('payment-kept:', p.number)
+           LEFT JOIN ({AMOUNTS_BOOKED}) b ON b.channel = p.channel AND b.payment_number = p.number
            WHERE p.status = 'paid' AND NOT p.is_applied
-             AND COALESCE(r.fen, 0) + CASE WHEN t.id IS NULL THEN 0 ELSE p.amount_fen END
-                 <> p.amount_fen""",
+             AND ((t.id IS NULL
+                   AND COALESCE(r.fen, 0) < p.amount_fen + CASE WHEN b.fen < 0 THEN b.fen ELSE 0 END)
+               OR (t.id IS NULL AND r.own_fen > p.amount_fen + COALESCE(b.raised_fen, 0))
+               OR (t.id IS NOT NULL AND r.own_fen > 0))""",  # noqa: S608
     ),
     Rule(
         "payment-transaction-once",
@@ -128,7 +136,7 @@ RULES = (
               OR (p.order_id IS NULL AND (p.is_applied OR p.payer_id IS NOT NULL))
               OR (p.payer_id IS NULL AND p.prepay_id <> '')
               OR (p.payer_id IS NOT NULL AND (i.id IS NULL OR i.user_id <> o.user_id
-                  OR i.platform <> p.channel OR (p.app_id <> '' AND p.app_id <> i.app_id)))
+                  OR i.platform <> p.channel))
               OR SECONDS(p.created_at, o.placed_at) > 60""",
     ),
     Rule(

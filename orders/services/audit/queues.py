@@ -71,6 +71,7 @@ RULES = (
                   AND (due_at IS NULL OR due_at > %(ahead_2_hours)s))
               OR (status = 'failed' AND due_at > %(ahead_2_hours)s)
               OR (status = 'failed' AND due_at IS NULL AND out_refund_no IS NOT NULL
+                  AND (kind <> 'external' OR sent_at IS NOT NULL)
                   AND platform_status NOT IN ('CLOSED', 'KNOWN_BEFORE', 'SUCCESS'))
               OR (status = 'failed' AND due_at IS NULL AND last_error = '')
               OR (status NOT IN ('approved', 'processing', 'failed') AND due_at IS NOT NULL)""",
@@ -129,6 +130,7 @@ RULES = (
         "Mend what the message's last error says.",
         """SELECT event_key FROM core_outboxmessage
            WHERE (done_at IS NULL AND created_at < %(ago_1_days)s)
+              OR (done_at IS NOT NULL AND attempts = 0)
               OR SECONDS(done_at, created_at) > 60 OR done_at > %(ahead_10_minutes)s
               OR created_at > %(ahead_10_minutes)s
               OR lane NOT IN ('shop', 'wechatpay', 'alipay', 'wechat', 'long')

@@ -1,6 +1,6 @@
 """Refunds: how much, of what, of whose order, and how far."""
 
-from orders.services.audit.rules import Rule
+from orders.services.audit.rules import AMOUNTS_BOOKED, Rule
 
 _AGREED = "('approved', 'processing', 'succeeded', 'failed', 'to_pay_out', 'written_off')"
 _CLAIMING = "('rejected', 'withdrawn')"
@@ -9,20 +9,33 @@ _LOOK = "Compare the platform's own page of the refund; its answer tells the tru
 RULES = (
     Rule(
         "refund-total",
-        "No more goes back than came in, in at most 50 refunds.",
+        "The shop refunds no more than came in, in at most 50 refunds of money, and no more leaves the "
+        "platform. What the platform paid after the shop had paid it out, or written it off, is a loss.",
         "Reject what is not agreed yet. What was paid twice is asked back from the customer.",
-        f"""SELECT p.number FROM orders_payment p JOIN orders_refund r ON r.payment_id = p.id
-            WHERE r.status NOT IN {_CLAIMING}
-            GROUP BY p.id, p.number, p.amount_fen
-            HAVING SUM(r.amount_fen) > p.amount_fen OR COUNT(*) > 50""",  # noqa: S608
+        f"""SELECT p.number FROM orders_payment p JOIN
+              (SELECT payment_id,
+                 SUM(CASE WHEN kind <> 'external' THEN amount_fen ELSE 0 END) AS own_fen,
+                 SUM(CASE WHEN (status = 'succeeded' AND method = 'platform') OR (is_to_shop
+                          AND status IN ('to_pay_out', 'succeeded', 'written_off'))
+                     THEN amount_fen ELSE 0 END) AS left_fen,
+                 SUM(CASE WHEN kind <> 'external' AND amount_fen > 0 THEN 1 ELSE 0 END) AS refunds
+               FROM orders_refund WHERE status NOT IN {_CLAIMING} GROUP BY payment_id) r
+              ON r.payment_id = p.id
+            LEFT JOIN ({AMOUNTS_BOOKED}) b
+              ON b.channel = p.channel AND b.payment_number = p.number
+            WHERE r.own_fen > p.amount_fen + COALESCE(b.raised_fen, 0)
+               OR r.left_fen > p.amount_fen + COALESCE(b.raised_fen, 0) OR r.refunds > 50""",  # noqa: S608
     ),
     Rule(
         "refund-amount",
-        "A refund is of a payment's money, or of goods that cost nothing.",
+        "A refund is of a payment's money, or of goods that cost nothing, or all of it was given back "
+        "elsewhere.",
         _LOOK,
         """SELECT r.number FROM orders_refund r LEFT JOIN orders_refundline x ON x.refund_id = r.id
+           LEFT JOIN orders_ledgertransaction w
+             ON w.event_key = CONCAT('refund-lowered:', r.number, ':0')
            WHERE r.amount_fen < 0 OR r.freight_fen < 0 OR r.freight_fen > r.amount_fen
-              OR (r.amount_fen = 0 AND x.id IS NULL)
+              OR (r.amount_fen = 0 AND x.id IS NULL AND w.id IS NULL)
               OR (r.payment_id IS NULL AND r.amount_fen > 0)""",
     ),
     Rule(

@@ -81,6 +81,15 @@ MACROS: Final[dict[str, dict[str, str]]] = {
         "postgresql": "CAST({0} AS BIGINT)",
     },
 }
+# Of each payment: how much more the platform holds than its rows say, by differences that staff booked;
+# ``raised_fen`` leaves out what was lowered, which may have gone back before.
+AMOUNTS_BOOKED: Final = """
+    SELECT d.channel, d.payment_number, SUM(e.amount_fen) AS fen,
+           SUM(CASE WHEN e.amount_fen > 0 THEN e.amount_fen ELSE 0 END) AS raised_fen
+    FROM orders_ledgertransaction t
+    JOIN orders_billdifference d ON CONCAT(d.id, '') = NAMED(t.event_key, 12)
+    JOIN orders_ledgerentry e ON e.transaction_id = t.id AND e.account LIKE 'platform:%%'
+    WHERE t.event_key LIKE 'difference:%%' GROUP BY d.channel, d.payment_number"""
 _MACRO = re.compile(rf"\b({'|'.join(MACROS)}|CONCAT)\(([^()]*)\)")
 _MOMENT = re.compile(r"%\((ago|ahead)_(\d+)_(minutes|hours|days)\)s")
 
