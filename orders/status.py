@@ -124,6 +124,8 @@ REFUND_MOVES: Final[dict[tuple[RefundStatus, RefundStatus], frozenset[Actor]]] =
     (_R.FAILED, _R.TO_PAY_OUT): frozenset({_A.PLATFORM}),
     (_R.TO_PAY_OUT, _R.SUCCEEDED): frozenset({_A.STAFF}),
     (_R.TO_PAY_OUT, _R.WRITTEN_OFF): frozenset({_A.STAFF}),
+    # The bill shows that it never reached the shop's account.
+    (_R.TO_PAY_OUT, _R.FAILED): frozenset({_A.STAFF}),
     # The bill shows that the platform never paid it.
     (_R.SUCCEEDED, _R.FAILED): frozenset({_A.STAFF}),
 }

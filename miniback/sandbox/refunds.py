@@ -138,7 +138,7 @@ def redirect_refund(request: HttpRequest, refund_id: str) -> HttpResponse:
         need(is_text(name, 50), "real_name")
     known.received_by = "商户基本账户"
     if given["type"] == "USER_BANK_CARD":
-        known.received_by = f"{given['bank_type']}{account[-4:]}"
+        known.received_by = f"{given['bank_type']}{str(account)[-4:]}"
     known.status, known.outcome = "PROCESSING", "SUCCESS"
     known.settles_at = now() + timedelta(seconds=REFUND_SECONDS / settings.NOTICE_SPEED)
     known.save(update_fields=["status", "outcome", "settles_at", "received_by"])

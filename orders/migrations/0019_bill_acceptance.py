@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0017_difference_approval'),
+        ('orders', '0018_refund_of_nothing'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
