@@ -10,6 +10,7 @@ from miniback.core.errors import Conflict, NotFound
 from miniback.platforms.contract import PlatformRefundStatus
 from orders.models import (
     BillDifference,
+    DifferenceKind,
     DifferenceStatus,
     Order,
     OrderLine,
@@ -19,6 +20,7 @@ from orders.models import (
     RefundLine,
 )
 from orders.pricing import refundable
+from orders.services.difference_rows import booked_fen
 from orders.status import (
     NOT_AGREED,
     NOT_CLAIMING,
@@ -27,6 +29,9 @@ from orders.status import (
     RefundMethod,
     RefundStatus,
 )
+
+# Whose amount staff book.
+BOOKED_KINDS = [DifferenceKind.AMOUNT, DifferenceKind.TWICE]
 
 
 class OverRefund(Conflict):
@@ -116,7 +121,8 @@ def left_of(payment: Payment) -> int:
     """
     if payment.status == PaymentStatus.VOIDED:
         return 0
-    return max(int(payment.amount_fen) - _sum(claiming(payment), "amount_fen"), 0)
+    left = int(payment.amount_fen) + _booked_less(payment)
+    return max(left - _sum(claiming(payment), "amount_fen"), 0)
 
 
 def left_to_agree(refund: Refund) -> int:
@@ -124,7 +130,8 @@ def left_to_agree(refund: Refund) -> int:
     if refund.payment is None or refund.payment.status == PaymentStatus.VOIDED:
         return 0
     others = claiming(refund.payment).exclude(status__in=NOT_AGREED).exclude(pk=refund.pk)
-    return max(int(refund.payment.amount_fen) - _sum(others, "amount_fen"), 0)
+    left = int(refund.payment.amount_fen) + _booked_less(refund.payment)
+    return max(left - _sum(others, "amount_fen"), 0)
 
 
 def left_at_platform(payment: Payment) -> int:
@@ -141,7 +148,18 @@ def left_at_platform(payment: Payment) -> int:
         | Q(status__in=NOT_AGREED)
         | Q(status=RefundStatus.RETURNING)
     )
-    return int(payment.amount_fen) - _sum(claiming(payment).exclude(stays), "amount_fen")
+    held = int(payment.amount_fen) + _booked_fen(payment)
+    return held - _sum(claiming(payment).exclude(stays), "amount_fen")
+
+
+def _booked_less(payment: Payment) -> int:
+    """What the platform has less of a payment, or gave back more, as staff have booked; never positive."""
+    return min(_booked_fen(payment), 0)
+
+
+def _booked_fen(payment: Payment) -> int:
+    differences = BillDifference.objects.filter(payment=payment, kind__in=BOOKED_KINDS)
+    return sum(booked_fen(difference) for difference in differences)
 
 
 def _sum(refunds: QuerySet[Refund], column: str) -> int:

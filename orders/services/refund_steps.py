@@ -65,6 +65,13 @@ class RefundNotRetryable(Conflict):
     detail = _("Applying again would fail: send it another way, or pay it out by yourself.")
 
 
+class RefundLowered(Conflict):
+    code = "refund_lowered"
+    detail = _(
+        "A part was given back elsewhere: the refund is lowered to what is left. Look again."
+    )
+
+
 class RefundAtPlatform(RefundStatusConflict):
     detail = _("The platform has paid it back, or is about to: nothing else is needed.")
 
@@ -144,6 +151,18 @@ def _lower_to_what_is_left(refund: Refund) -> None:
             lower_refund(refund, left)
 
 
+@atomic
+def _lower_failed(refund: Refund) -> bool:
+    """Say whether a refund had to be lowered; nobody is to pay a sum that they have not seen."""
+    refund = lock_refund(refund)
+    if refund.status != RefundStatus.FAILED or left_to_agree(refund) >= refund.amount_fen:
+        return False
+    drop_proposal(refund)
+    _lower_to_what_is_left(refund)
+    refund.save(update_fields=["amount_fen", "freight_fen"])
+    return True
+
+
 # By the shop itself
 
 
@@ -152,7 +171,7 @@ def pay_out_refund(refund: Refund, *, user: Any, reference: str) -> Refund:
 
     ``reference`` says how, such as the bank's number of the transfer. A second member of staff
     confirms it, where there is one. Calls the platform, so that nothing is paid twice. Raises
-    RefundStatusConflict, RefundUnknown, SecondApproval, PlatformUnavailable.
+    RefundStatusConflict, RefundLowered, RefundUnknown, SecondApproval, PlatformUnavailable.
     """
     proposal = Proposal(RefundStep.PAY_OUT, note=reference)
     return _end_by_hand(refund, proposal, RefundStatus.SUCCEEDED, user)
@@ -171,6 +190,8 @@ def _end_by_hand(refund: Refund, proposal: Proposal, to: RefundStatus, user: Any
             raise RefundStatusConflict(status=fresh.status)
         if fresh.status == RefundStatus.FAILED:
             _refuse_if_at_platform(fresh)
+            if _lower_failed(fresh):
+                raise RefundLowered
         return _end(fresh, proposal, to, user)
 
 

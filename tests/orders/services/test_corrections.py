@@ -46,7 +46,7 @@ from orders.services.refund_approvals import SecondApproval
 from orders.services.refund_claims import OverRefund, left_of
 from orders.services.refund_corrections import book_external_refund, reverse_refund
 from orders.services.refund_decisions import approve_refund, refund_order
-from orders.services.refund_steps import reapply_refund
+from orders.services.refund_steps import RefundLowered, pay_out_refund, reapply_refund
 from orders.services.refunds import record_refund, send_due_refunds
 from orders.services.settlement import record_trade
 from orders.status import Actor, RefundKind
@@ -621,3 +621,35 @@ def test_parallel_approvals_of_a_day_count_together(clerk: User, settings: Any) 
     ]
     together([lambda one=one: approve_refund(one, user=clerk) for one in asked])
     assert Refund.objects.filter(status="approved").count() == 1
+
+
+def test_left_of_counts_an_amount_that_staff_booked(bought: Order, clerk: User) -> None:
+    """The platform gave back 12.00, of which 2.00 were booked as a difference: 27.80 is left there."""
+    payment = payment_of(bought)
+    book_external_refund(unknown_refund(payment, 1000, "console-1"), user=clerk, note="console")
+    more = differ(
+        payment, DifferenceKind.AMOUNT, is_refund=True, number="console-1",
+        theirs_fen=1200, ours_fen=1000,
+    )  # fmt: skip
+    book_amount(more, user=clerk, note="console")
+    assert ledger()["platform:wechat"] == left_of(payment) == 2780
+
+
+def test_pay_out_shows_what_is_left_before_anybody_pays(bought: Order, clerk: User) -> None:
+    """39.80 failed, 10.00 were given back in the console: 29.80 is paid out, by who has seen it."""
+    refund = refund_order(
+        bought, quantities={bought.lines.get().pk: 2}, freight_fen=None,
+        kind=RefundKind.REFUND_ONLY, reason="x", user=clerk,
+    )  # fmt: skip
+    Refund.objects.update(status="failed", due_at=None)
+    book_external_refund(
+        unknown_refund(payment_of(bought), 1000, "console-1"), user=clerk, note="console"
+    )
+    Refund.objects.filter(pk=refund.pk).update(out_refund_no=None, sent_at=None)
+    with pytest.raises(RefundLowered):
+        pay_out_refund(refund, user=clerk, reference="bank 1")
+    refund.refresh_from_db()
+    assert (refund.amount_fen, refund.status) == (2980, "failed")
+    refund = pay_out_refund(refund, user=clerk, reference="bank 1")
+    assert (refund.status, ledger()["shop_bank"]) == ("succeeded", -2980)
+    assert "customer_refunds" not in ledger()
