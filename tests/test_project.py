@@ -242,9 +242,11 @@ def test_every_text_is_translated_and_compiled() -> None:
         source = re.split(r"^msg(?:str|id_plural)", entry, flags=re.M)[0]
         msgid = "".join(re.findall(r'^(?:msgid )?"(.*)"$', source, re.M)).replace('\\"', '"')
         assert "fuzzy" not in entry, msgid
-        translated = (
-            compiled.ngettext(msgid, msgid, 1)
-            if "msgid_plural" in entry
-            else compiled.gettext(msgid)
-        )
+        context = re.search(r'^msgctxt "(.*)"$', source, re.M)
+        if context:
+            translated = compiled.pgettext(context[1], msgid)
+        elif "msgid_plural" in entry:
+            translated = compiled.ngettext(msgid, msgid, 1)
+        else:
+            translated = compiled.gettext(msgid)
         assert translated != msgid or msgid in same_in_both
