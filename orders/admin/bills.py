@@ -17,14 +17,21 @@ from orders.admin.money import DifferenceInline
 from orders.models import Bill, BillDifference, DifferenceKind, DifferenceStatus
 from orders.services import corrections, payment_corrections, refund_corrections
 from orders.services.corrections import Correction
+from orders.services.missing_bills import accept_missing_bill, ask_again
 
 OPEN = {DifferenceStatus.OPEN}
+# Of a bill, by which its buttons are chosen.
+AGREES, DIFFERS, ACCEPTED, MISSING = "agrees", "differs", "accepted", "missing"
 # Refusals of an action on many rows.
 MAX_SHOWN = 20
 
 
 class NoteForm(forms.Form):
     note = forms.CharField(label=_("what it was"), max_length=200)
+
+
+class SureForm(forms.Form):
+    """Nothing is asked but to confirm."""
 
 
 class BookRefundForm(NoteForm):
@@ -55,6 +62,8 @@ def what_to_do(difference: BillDifference) -> Any:
             return _(
                 "Look the refund up in the platform's console: book it, or say there was none."
             )
+        case (DifferenceKind.AMOUNT, _is_refund) if difference.theirs_fen == difference.ours_fen:
+            return _("The platform agrees by now: book the amount again, which takes it back.")
         case DifferenceKind.NOT_OURS, True:
             return _("Book the refund that was made outside the shop.")
         case DifferenceKind.NOT_OURS, False if difference.payment_id:
@@ -86,7 +95,14 @@ class BillState(admin.SimpleListFilter):
 
 
 @admin.register(Bill)
-class BillAdmin(FactsOnly, ShopAdmin):
+class BillAdmin(DeskMixin, FactsOnly, ShopAdmin):
+    desk_permission = "orders.change_billdifference"
+    desk = (
+        DeskAction("ask-again", _("Ask again"), SureForm, ask_again, {MISSING, DIFFERS, ACCEPTED}),
+        DeskAction(
+            "accept", _("Accept that it never comes"), NoteForm, accept_missing_bill, {MISSING}
+        ),
+    )
     list_display = [
         "__str__",
         "merchant_id",
@@ -106,6 +122,13 @@ class BillAdmin(FactsOnly, ShopAdmin):
     paid = yuan("paid_fen", _("money in"))
     refunded = yuan("refunded_fen", _("money back"))
     other = yuan("other_fen", _("money of other apps"))
+
+    def desk_state(self, row: Bill) -> str:
+        if row.agreed_at:
+            return AGREES
+        if row.compared_at:
+            return DIFFERS
+        return ACCEPTED if row.accepted_at else MISSING
 
     def get_queryset(self, request: HttpRequest) -> Any:
         is_open = Q(differences__status=DifferenceStatus.OPEN)
@@ -139,6 +162,13 @@ class BillDifferenceAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin)
         _action(Correction.BOOK_AMOUNT, corrections.book_amount),
         _action(Correction.FOREIGN, corrections.mark_foreign),
         _action(Correction.EXPLAIN, corrections.explain_difference),
+        DeskAction(
+            Correction.OPEN_AGAIN.value,
+            Correction.OPEN_AGAIN.label,
+            SureForm,
+            corrections.open_again,
+            {DifferenceStatus.RESOLVED},
+        ),
     )
     when_empty = _(
         "Each morning the platforms' bills are compared with ours; what differs waits here."
@@ -166,7 +196,7 @@ class BillDifferenceAdmin(BegunByStaff, Tabbed, DeskMixin, FactsOnly, ShopAdmin)
     ours = yuan("ours_fen", _("our amount"))
 
     def done_text(self, outcome: Any) -> str:
-        if outcome.status == DifferenceStatus.OPEN:
+        if outcome.first_approved_by_id:
             return str(_("A second member of staff must confirm it."))
         return super().done_text(outcome)
 

@@ -17,7 +17,7 @@ ASKED_IN_VAIN = 3
 class BillQuerySet(DueQuerySet["Bill"]):
     def missing(self) -> "BillQuerySet":
         """Those that do not come, or that cannot be read."""
-        never = self.filter(compared_at=None, attempts__gte=ASKED_IN_VAIN)
+        never = self.filter(compared_at=None, accepted_at=None, attempts__gte=ASKED_IN_VAIN)
         return never.exclude(last_error="")
 
     def differing(self) -> "BillQuerySet":
@@ -44,6 +44,17 @@ class Bill(DueModel):
     compared_at = models.DateTimeField(_("compared at"), null=True, blank=True)
     # Since when nothing differs.
     agreed_at = models.DateTimeField(_("agrees since"), null=True, blank=True)
+    # It never came; staff have said why that is no harm.
+    accepted_at = models.DateTimeField(_("accepted at"), null=True, blank=True)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("accepted by"),
+    )
+    note = models.CharField(_("note"), max_length=200, blank=True)
 
     objects: ClassVar[Any] = BillQuerySet.as_manager()
 
@@ -144,6 +155,8 @@ class BillDifference(models.Model):
         related_name="+",
         verbose_name=_("first approved by"),
     )
+    # To what they agreed, which the other one must do as well.
+    first_approved_for = models.CharField(max_length=20, blank=True, editable=False)
     resolution = models.CharField(_("resolution"), max_length=20, choices=Resolution, blank=True)
     note = models.CharField(_("note"), max_length=200, blank=True)
     resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)

@@ -9,7 +9,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from miniback.platforms.contract import BillRow
-from orders.models import DifferenceKind, Payment, Refund
+from orders.models import DifferenceKind, LedgerTransaction, Payment, Refund
+from orders.services.books import REFUND_TO_SHOP
 from orders.services.difference_rows import KNOWN_BEFORE, Account, Discrepancy
 from orders.status import PaymentStatus, RefundMethod, RefundStatus
 
@@ -22,6 +23,8 @@ WITH_PLATFORM = [
     RefundStatus.FAILED,
     RefundStatus.TO_PAY_OUT,
 ]
+# Of what the platform sent to the shop's own account.
+AT_SHOP = [RefundStatus.TO_PAY_OUT, RefundStatus.SUCCEEDED, RefundStatus.WRITTEN_OFF]
 # Rows under one number; the first is compared, more than one is a difference.
 Rows = dict[str, list[BillRow]]
 
@@ -44,13 +47,24 @@ def paid_on(account: Account, day: date) -> QuerySet[Payment]:
 
 
 def refunded_on(account: Account, day: date) -> QuerySet[Refund]:
-    """What went back that day and stands in no other day's bill."""
-    of_day = refunds_of(account).filter(
+    """What left the platform that day, to its payer or to the shop, and stands in no other day's bill."""
+    to_payer = Q(
         status=RefundStatus.SUCCEEDED,
         method=RefundMethod.PLATFORM,
         succeeded_at__range=_span(day),
     )
+    # Their own moment of success is that of the shop's paying out.
+    to_shop = Q(status__in=AT_SHOP, is_to_shop=True, out_refund_no__in=_to_shop_on(day))
+    of_day = refunds_of(account).filter(to_payer | to_shop)
     return of_day.filter(Q(billed_on__isnull=True) | Q(billed_on=day))
+
+
+def _to_shop_on(day: date) -> list[str]:
+    """Return the numbers of refunds that a platform sent to the shop's own account that day."""
+    posted = LedgerTransaction.objects.filter(
+        posted_on=day, event_key__startswith=REFUND_TO_SHOP
+    ).values_list("event_key", flat=True)
+    return [key.removeprefix(REFUND_TO_SHOP) for key in posted]
 
 
 def _span(day: date) -> tuple[datetime, datetime]:

@@ -23,6 +23,8 @@ from orders.status import AGREED, RefundKind
 
 INCOME = [Account.GOODS, Account.FREIGHT, Account.COUPONS]
 EXTERNAL_REFUND = "external-refund:"
+EXTERNAL_REFUND_VOID = "external-refund-void:"
+REFUND_TO_SHOP = "refund-to-shop:"
 
 
 def post_sale(order: Order, *, now: datetime) -> None:
@@ -152,7 +154,7 @@ def post_refund_to_shop(refund: Refund, *, now: datetime) -> None:
     """The platform has sent it to the shop's own account: the customer is still owed it."""
     fen = int(refund.amount_fen)
     amounts = {_of_platform(refund): -fen, Account.SHOP_BANK: fen}
-    _post(f"refund-to-shop:{refund.out_refund_no}", refund.order_id, now, amounts)
+    _post(f"{REFUND_TO_SHOP}{refund.out_refund_no}", refund.order_id, now, amounts)
 
 
 def post_payout(refund: Refund, *, now: datetime) -> None:
@@ -181,7 +183,7 @@ def post_external_refund(refund: Refund, *, now: datetime) -> None:
 
 def post_external_refund_reversed(refund: Refund, *, now: datetime) -> None:
     """It was never given back outside the shop: nothing is owed for it."""
-    key = f"external-refund-void:{refund.number}"
+    key = f"{EXTERNAL_REFUND_VOID}{refund.number}"
     _post_refund(key, refund, now, Account.CORRECTIONS, owed=True)
 
 

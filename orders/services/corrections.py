@@ -4,6 +4,7 @@ What moved money is an entry in the ledger; a note alone is enough only where no
 Each correction fits some differences, and is refused for the others.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -25,7 +26,10 @@ from orders.models import (
     Resolution,
 )
 from orders.services.books import post_amount_difference
+from orders.services.difference_rows import NOT_APPROVED, booked_fen, opened_again
 from orders.status import PaymentStatus
+
+logger = logging.getLogger(__name__)
 
 # What a difference may be about is compared again with the bill, while the platform has it.
 KEPT_DAYS = 85
@@ -56,19 +60,25 @@ class Correction(models.TextChoices):
     KEEP = "keep", _("Keep as income")
     FOREIGN = "foreign", _("Belongs to another system")
     BOOK_AMOUNT = "book-amount", _("Book the amount")
+    OPEN_AGAIN = "open-again", _("Open again")
 
 
 _C, _K = Correction, DifferenceKind
+# They are a word, and no entry: whoever was wrong can take it back.
+SAID = {Resolution.EXPLAINED, Resolution.FOREIGN}
 STRAY = {_C.BOOK_TO_ORDER, _C.GIVE_BACK, _C.KEEP, _C.FOREIGN}
 
 
 def fitting(difference: BillDifference) -> set[Correction]:
-    """Return what may be done about an open difference."""
+    """Return what may be done about a difference."""
     if difference.status != DifferenceStatus.OPEN:
-        return set()
+        return {_C.OPEN_AGAIN} if difference.resolution in SAID else set()
     payment = payment_of(difference)
     if difference.kind == _K.TWICE:
-        return {_C.EXPLAIN, _C.BOOK_AMOUNT} if payment else {_C.EXPLAIN, _C.FOREIGN}
+        if payment is None:
+            return {_C.EXPLAIN, _C.FOREIGN}
+        # A note takes nothing back.
+        return {_C.BOOK_AMOUNT} if booked_fen(difference) else {_C.EXPLAIN, _C.BOOK_AMOUNT}
     if difference.kind == _K.TRANSACTION:
         return {_C.EXPLAIN}
     if difference.is_refund:
@@ -79,6 +89,9 @@ def fitting(difference: BillDifference) -> set[Correction]:
 def _fitting_refund(difference: BillDifference, payment: Payment | None) -> set[Correction]:
     if difference.kind == _K.NOT_THEIRS:
         return {_C.REVERSE_REFUND}
+    if payment is not None and payment.status == PaymentStatus.VOIDED:
+        # Nothing can have gone back of what never came. Should it come, the platform tells it again.
+        return {_C.BOOK_AMOUNT} if booked_fen(difference) else {_C.EXPLAIN}
     if payment is None or payment.status != PaymentStatus.PAID:
         # First the payment is booked, or it is another system's as well.
         return {_C.FOREIGN} if payment is None else set()
@@ -150,13 +163,13 @@ def finish_correction(
 
     Raises AlreadyResolved.
     """
-    columns = {
+    columns: dict[str, Any] = {
         "status": DifferenceStatus.RESOLVED,
         "resolution": resolution,
         "resolved_at": now,
         "resolved_by": user,
         "note": note[:200],
-        "first_approved_by": None,
+        **NOT_APPROVED,
     }
     still_open = BillDifference.objects.filter(pk=difference.pk, status=DifferenceStatus.OPEN)
     if not still_open.update(**columns):
@@ -200,18 +213,35 @@ def mark_foreign(difference: BillDifference, *, user: Any, note: str) -> BillDif
 def book_amount(difference: BillDifference, *, user: Any, note: str) -> BillDifference:
     """Book what the platform holds more, or less, than the books say, to corrections.
 
+    What was booked for it before counts: booked is the difference to that.
+
     Raises AlreadyResolved, CorrectionDoesNotFit.
     """
     now = timezone.now()
     difference, payment, _order = begin_correction(difference, Correction.BOOK_AMOUNT)
     if payment is None:
         raise CorrectionDoesNotFit
-    fen = int(difference.theirs_fen or 0) - int(difference.ours_fen or 0)
+    more = int(difference.theirs_fen or 0) - int(difference.ours_fen or 0)
+    fen = (-more if difference.is_refund else more) - booked_fen(difference)
     key = f"{difference.pk}:{now:%y%m%d%H%M%S%f}"
-    post_amount_difference(
-        payment, event_key=key, fen=-fen if difference.is_refund else fen, now=now
-    )
+    post_amount_difference(payment, event_key=key, fen=fen, now=now)
     return finish_correction(difference, Resolution.AMOUNT_BOOKED, user=user, note=note, now=now)
+
+
+@atomic
+def open_again(difference: BillDifference, *, user: Any) -> BillDifference:
+    """Take back that a difference was explained, or another system's. Raises CorrectionDoesNotFit."""
+    difference = BillDifference.objects.select_for_update().get(pk=difference.pk)
+    if Correction.OPEN_AGAIN not in fitting(difference):
+        raise CorrectionDoesNotFit
+    logger.info("difference %s is opened again by %s", difference.pk, user)
+    for name, value in opened_again().items():
+        setattr(difference, name, value)
+    difference.save()
+    Bill.objects.filter(pk=difference.bill_id).update(agreed_at=None)
+    if difference.bill is not None:
+        _compare_again(difference.bill, timezone.now())
+    return difference
 
 
 def correct_each(

@@ -21,7 +21,7 @@ from orders.models import (
     Order,
     OrderLine,
 )
-from orders.services.books import EXTERNAL_REFUND, INCOME
+from orders.services.books import EXTERNAL_REFUND, EXTERNAL_REFUND_VOID, INCOME
 
 logger = logging.getLogger(__name__)
 
@@ -104,10 +104,12 @@ def compute_day(day: date) -> DailyTotal:
 
 def _back_outside(day: date) -> int:
     """What was given back outside the shop is no income taken back, and yet it is given back."""
+    # Less what turned out not to have been given back.
+    outside = Q(transaction__event_key__startswith=EXTERNAL_REFUND) | Q(
+        transaction__event_key__startswith=EXTERNAL_REFUND_VOID
+    )
     booked = LedgerEntry.objects.filter(
-        transaction__posted_on=day,
-        transaction__event_key__startswith=EXTERNAL_REFUND,
-        account=Account.CORRECTIONS,
+        outside, transaction__posted_on=day, account=Account.CORRECTIONS
     )
     return booked.aggregate(sum=Sum("amount_fen"))["sum"] or 0
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from miniback.core.transactions import atomic
@@ -14,6 +14,7 @@ from orders.models import (
     BillDifference,
     DifferenceKind,
     DifferenceStatus,
+    LedgerEntry,
     Notice,
     Payment,
     Resolution,
@@ -36,6 +37,9 @@ CHANGES = {
     DifferenceKind.TRANSACTION: AMOUNTS | {"transaction_id"},
 }
 
+# What may have been booked by its amount.
+BOOKABLE = [DifferenceKind.AMOUNT, DifferenceKind.TWICE]
+NOT_APPROVED = {"first_approved_by": None, "first_approved_for": ""}
 
 # After these it differs as before; after any other resolution it would not, had it held.
 STANDING = {Resolution.EXPLAINED, Resolution.FOREIGN, Resolution.AMOUNT_BOOKED}
@@ -146,23 +150,66 @@ def _update(row: BillDifference, one: Discrepancy, sources: dict[str, Any]) -> N
     if one.payment is not None:
         columns["payment"] = one.payment
     columns = {name: value for name, value in columns.items() if getattr(row, name) != value}
-    returns = bool(columns.keys() & CHANGES[one.kind]) or row.resolution not in STANDING
+    changes = bool(columns.keys() & CHANGES[one.kind])
+    returns = changes or row.resolution not in STANDING
+    if changes and row.first_approved_by_id:
+        # They agreed to something else.
+        columns |= NOT_APPROVED
     if row.status == DifferenceStatus.RESOLVED and returns:
         logger.error("%s: %s %s is open again", row.channel, one.kind, one.number)
-        columns |= {"status": DifferenceStatus.OPEN, "resolution": "", "note": ""}
-        columns |= {"resolved_at": None, "resolved_by": None, "found_at": timezone.now()}
+        columns |= opened_again()
     if columns:
         BillDifference.objects.filter(pk=row.pk).update(**columns)
 
 
+def opened_again() -> dict[str, Any]:
+    """Return what is written on a resolved difference that staff must resolve once more."""
+    return {
+        "status": DifferenceStatus.OPEN,
+        "resolution": "",
+        "note": "",
+        "resolved_at": None,
+        "resolved_by": None,
+        "found_at": timezone.now(),
+        **NOT_APPROVED,
+    }
+
+
 def resolve_by_itself(differences: QuerySet[BillDifference], note: str) -> None:
-    """Nothing differs any longer."""
-    differences.filter(status=DifferenceStatus.OPEN).update(
+    """Nothing differs any longer; where an amount is booked, staff must take that back."""
+    booked = differences.filter(kind__in=BOOKABLE).filter(
+        Q(status=DifferenceStatus.OPEN) | Q(resolution=Resolution.AMOUNT_BOOKED)
+    )
+    kept = [row.pk for row in booked if booked_fen(row)]
+    for row in booked.filter(pk__in=kept):
+        _open_to_take_back(row)
+    differences.filter(status=DifferenceStatus.OPEN).exclude(pk__in=kept).update(
         status=DifferenceStatus.RESOLVED,
         resolution=Resolution.AGREES,
         resolved_at=timezone.now(),
         note=note[:200],
     )
+
+
+@atomic
+def _open_to_take_back(row: BillDifference) -> None:
+    """The platform agrees with us after all: booking its amount again takes the difference back."""
+    row = BillDifference.objects.select_for_update().get(pk=row.pk)
+    columns: dict[str, Any] = {}
+    if row.status == DifferenceStatus.RESOLVED:
+        logger.error("%s: %s %s agrees, and an amount is booked", row.channel, row.kind, row.number)
+        columns = opened_again()
+    theirs = row.ours_fen if row.kind == DifferenceKind.AMOUNT else 0
+    BillDifference.objects.filter(pk=row.pk).update(**columns, theirs_fen=theirs)
+
+
+def booked_fen(difference: BillDifference) -> int:
+    """Return how much more (less, if negative) is booked at the platform for a difference."""
+    booked = LedgerEntry.objects.filter(
+        transaction__event_key__startswith=f"difference:{difference.pk}:",
+        account=f"platform:{difference.channel}",
+    )
+    return int(booked.aggregate(sum=Sum("amount_fen"))["sum"] or 0)
 
 
 def account_of(payment: Payment) -> Account:

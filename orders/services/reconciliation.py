@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 
-from django.db.models import Min
+from django.db.models import Min, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -27,6 +27,7 @@ from orders.models import (
     DifferenceStatus,
     Payment,
     Refund,
+    Resolution,
 )
 from orders.services.bill_comparison import (
     BATCH,
@@ -127,8 +128,11 @@ def _batches(numbers: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _resolve_what_agrees(bill: Bill, recorded: set[int]) -> None:
-    opened = bill.differences.filter(status=DifferenceStatus.OPEN)
-    gone = set(opened.values_list("pk", flat=True)) - recorded
+    # Also what staff have booked: the platform may have corrected its bill since.
+    standing = bill.differences.filter(
+        Q(status=DifferenceStatus.OPEN) | Q(resolution=Resolution.AMOUNT_BOOKED)
+    )
+    gone = set(standing.values_list("pk", flat=True)) - recorded
     resolve_by_itself(BillDifference.objects.filter(pk__in=gone), _("agreed when compared again"))
 
 

@@ -19,7 +19,7 @@ from orders.services.corrections import (
     begin_correction,
     finish_correction,
 )
-from orders.services.owed_refunds import cancel_if_all_is_back
+from orders.services.owed_refunds import BACK_OUTSIDE, cancel_if_all_is_back
 from orders.services.refund_claims import OverRefund, left_at_platform
 from orders.services.refunds import keep_attempt
 from orders.status import OrderStatus, RefundKind, RefundMethod, RefundStatus
@@ -64,7 +64,8 @@ def book_external_refund(
         amount_fen=amount,
         status=RefundStatus.SUCCEEDED,
         kind=RefundKind.EXTERNAL,
-        reason=note[:80],
+        # The customer reads it; the note stays with the difference.
+        reason=BACK_OUTSIDE,
         platform_id=difference.transaction_id if difference.theirs_fen else "",
         opened_by=user,
         decided_by=user,
@@ -82,6 +83,8 @@ def book_external_refund(
 def _amount(difference: BillDifference, payment: Payment, amount_fen: int | None) -> int:
     left = left_at_platform(payment)
     if difference.theirs_fen:
+        if difference.theirs_fen < 0:
+            raise InvalidFields(amount_fen=_("A refund of less than nothing cannot be booked."))
         if difference.theirs_fen > left:
             raise OverRefund
         return int(difference.theirs_fen)
