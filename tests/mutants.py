@@ -168,7 +168,7 @@ MUTANTS = (
     Mutant("another card is the same card", f"{ORDERS}/refund_approvals.py", "same = approval.step, approval.note, approval.card_hash\n        return same == (self.step, self.note, self.card_hash)",
            "return approval.step == self.step",
            f"{T_ORDERS}/test_redirected_refunds.py::test_a_large_refund_is_sent_another_way_by_two"),
-    Mutant("what the shop got has reached the customer", f"{ORDERS}/refunds.py", "    to_shop = refund.is_to_shop\n", "    to_shop = False\n",
+    Mutant("what the shop got has reached the customer", f"{ORDERS}/refunds.py", "    to_shop = refund.is_to_shop if answer.is_to_shop is None else answer.is_to_shop\n", "    to_shop = False\n",
            f"{T_ORDERS}/test_redirected_refunds.py::test_what_goes_to_the_shop_is_owed_until_it_is_paid_out"),
     Mutant("small steps are never large", f"{ORDERS}/refund_approvals.py", "int(refund.amount_fen) + max(sums) >= limit", "int(refund.amount_fen) >= limit",
            f"{T_ORDERS}/test_staff_refunds.py::test_small_steps_of_one_order_are_large_together"),
