@@ -118,9 +118,9 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
     "orders_bill": {
         "money": "paid_fen refunded_fen other_fen",
         "state": "channel",
-        "owner": "merchant_id app_id",
-        "due": "due_at compared_at agreed_at",
-        "other": "attempts last_error day row_count other_count",
+        "owner": "accepted_by_id merchant_id app_id",
+        "due": "accepted_at due_at compared_at agreed_at",
+        "other": "note attempts last_error day row_count other_count",
     },
     "orders_billdifference": {
         "money": "theirs_fen ours_fen",
@@ -130,7 +130,7 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
             "first_approved_by_id resolved_by_id"
         ),
         "due": "found_at resolved_at",
-        "other": "payment_number note",
+        "other": "first_approved_for payment_number note",
     },
     "orders_ledgertransaction": {
         "owner": "event_key order_id",
@@ -354,4 +354,8 @@ EXCUSED: Final[dict[tuple[str, str], str]] = {
         "core_outboxmessage",
         "lane",
     ): "Any lane that there is delivers it; one that there is none of is noticed.",
+    (
+        "accounts_identity",
+        "app_id",
+    ): "Of one that has paid it is noticed; else only the platform knows it.",
 }

@@ -50,14 +50,18 @@ RULES = (
     ),
     Rule(
         "bill-state",
-        "A bill agrees, or is compared again within a day; one that never came is looked at.",
+        "A bill agrees, or is compared again within a day; one that never came is accepted by staff.",
         "The bill's last error says what stands in the way; run manage.py reconcile for its day.",
-        """SELECT channel, day FROM orders_bill b
+        """SELECT b.channel, b.day FROM orders_bill b
+           LEFT JOIN accounts_user u ON u.id = b.accepted_by_id
            WHERE (agreed_at IS NOT NULL AND compared_at IS NULL) OR agreed_at > compared_at
               OR LOCAL_DAY(agreed_at) < day
-              OR (agreed_at IS NULL AND due_at IS NULL) OR due_at > %(ahead_26_hours)s
+              OR (agreed_at IS NULL AND due_at IS NULL AND accepted_at IS NULL) OR due_at > %(ahead_26_hours)s
               OR compared_at > %(ahead_10_minutes)s OR day > LOCAL_DAY(compared_at)
-              OR (agreed_at IS NULL AND day < %(day_9_ago)s)
+              OR (agreed_at IS NULL AND accepted_at IS NULL AND day < %(day_9_ago)s)
+              OR (accepted_at IS NOT NULL AND (u.username IS NULL OR note = ''))
+              OR (accepted_at IS NULL AND accepted_by_id IS NOT NULL)
+              OR accepted_at > %(ahead_10_minutes)s
               OR (other_count = 0 AND other_fen <> 0) OR paid_fen < 0 OR refunded_fen < 0""",
     ),
     Rule(
