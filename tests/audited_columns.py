@@ -118,9 +118,9 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
     "orders_bill": {
         "money": "paid_fen refunded_fen other_fen",
         "state": "channel",
-        "owner": "accepted_by_id merchant_id app_id",
-        "due": "accepted_at due_at compared_at agreed_at",
-        "other": "note attempts last_error day row_count other_count",
+        "owner": "merchant_id app_id accepted_by_id",
+        "due": "due_at compared_at agreed_at accepted_at",
+        "other": "attempts last_error day row_count other_count note",
     },
     "orders_billdifference": {
         "money": "theirs_fen ours_fen",
@@ -130,7 +130,7 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
             "first_approved_by_id resolved_by_id"
         ),
         "due": "found_at resolved_at",
-        "other": "first_approved_for payment_number note",
+        "other": "payment_number note first_approved_for",
     },
     "orders_ledgertransaction": {
         "owner": "event_key order_id",

@@ -50,18 +50,19 @@ RULES = (
     ),
     Rule(
         "bill-state",
-        "A bill agrees, or is compared again within a day; one that never came is accepted by staff.",
+        "A bill agrees, or is compared again within a day; of one that never came staff have said why that "
+        "is no harm.",
         "The bill's last error says what stands in the way; run manage.py reconcile for its day.",
-        """SELECT b.channel, b.day FROM orders_bill b
-           LEFT JOIN accounts_user u ON u.id = b.accepted_by_id
+        """SELECT channel, day FROM orders_bill b
            WHERE (agreed_at IS NOT NULL AND compared_at IS NULL) OR agreed_at > compared_at
               OR LOCAL_DAY(agreed_at) < day
               OR (agreed_at IS NULL AND due_at IS NULL AND accepted_at IS NULL) OR due_at > %(ahead_26_hours)s
               OR compared_at > %(ahead_10_minutes)s OR day > LOCAL_DAY(compared_at)
               OR (agreed_at IS NULL AND accepted_at IS NULL AND day < %(day_9_ago)s)
-              OR (accepted_at IS NOT NULL AND (u.username IS NULL OR note = ''))
-              OR (accepted_at IS NULL AND accepted_by_id IS NOT NULL)
-              OR accepted_at > %(ahead_10_minutes)s
+              OR (accepted_at IS NULL AND (accepted_by_id IS NOT NULL OR note <> ''))
+              OR (accepted_at IS NOT NULL AND (note = '' OR NOT EXISTS (SELECT 1 FROM accounts_user u
+                  WHERE u.id = b.accepted_by_id AND u.username IS NOT NULL)))
+              OR accepted_at > %(ahead_10_minutes)s OR LOCAL_DAY(accepted_at) < day
               OR (other_count = 0 AND other_fen <> 0) OR paid_fen < 0 OR refunded_fen < 0""",
     ),
     Rule(
@@ -76,6 +77,9 @@ RULES = (
              AND NOT d.is_refund AND d.resolution <> 'agrees'
            WHERE p.status = 'paid' AND p.billed_on IS NULL AND d.id IS NULL
              AND p.paid_at < %(ago_3_days)s AND LOCAL_DAY(p.paid_at) >= b.day
+             AND NOT EXISTS (SELECT 1 FROM orders_bill a WHERE a.accepted_at IS NOT NULL
+               AND a.channel = p.channel AND a.app_id = p.app_id
+               AND a.merchant_id = p.merchant_id AND a.day = LOCAL_DAY(p.paid_at))
            UNION SELECT p.number FROM orders_payment p
            LEFT JOIN orders_bill b ON b.channel = p.channel AND b.app_id = p.app_id
              AND b.merchant_id = p.merchant_id AND b.day = p.billed_on
@@ -100,6 +104,9 @@ RULES = (
            LEFT JOIN orders_billdifference d ON d.channel = p.channel AND d.number = r.out_refund_no
              AND d.is_refund AND d.resolution <> 'agrees'
            WHERE d.id IS NULL AND r.left_at < %(ago_3_days)s AND LOCAL_DAY(r.left_at) >= b.day
+             AND NOT EXISTS (SELECT 1 FROM orders_bill a WHERE a.accepted_at IS NOT NULL
+               AND a.channel = p.channel AND a.app_id = p.app_id
+               AND a.merchant_id = p.merchant_id AND a.day = LOCAL_DAY(r.left_at))
            UNION SELECT r.number FROM orders_refund r JOIN orders_payment p ON p.id = r.payment_id
            LEFT JOIN orders_bill b ON b.channel = p.channel AND b.app_id = p.app_id
              AND b.merchant_id = p.merchant_id AND b.day = r.billed_on

@@ -25,6 +25,7 @@ from orders.services import desk
 from orders.services.after_sales import request_refund
 from orders.services.audit import audit
 from orders.services.corrections import book_amount
+from orders.services.missing_bills import accept_missing_bill
 from orders.services.payment_corrections import give_back, keep_money
 from orders.services.refund_corrections import book_external_refund, reverse_refund
 from orders.services.refund_decisions import refund_order
@@ -292,6 +293,26 @@ def test_refund_to_the_shop_must_stand_in_a_bill(bought: Order, clerk: User) -> 
 def test_refund_to_the_shop_may_wait_for_its_bill(bought: Order, clerk: User) -> None:
     sent_to_shop(bought, clerk, days=1)
     assert "refund-billed" not in reds()
+
+
+# Bills that never come
+
+
+def test_bill_accepted_as_missing_is_no_alarm(bought: Order, clerk: User) -> None:
+    now = timezone.now()
+    payment = payment_of(bought)
+    account = {"channel": "wechat", "app_id": payment.app_id, "merchant_id": payment.merchant_id}
+    paid_at = now - timedelta(days=10)
+    Payment.objects.update(paid_at=paid_at)
+    compared = {"compared_at": now, "agreed_at": now}
+    Bill.objects.create(day=timezone.localdate(now) - timedelta(days=20), **compared, **account)
+    missing = Bill.objects.create(day=timezone.localdate(paid_at), due_at=now, attempts=5,
+                                  last_error="NO_STATEMENT_EXIST", **account)  # fmt: skip
+    assert {"bill-state", "payment-billed"} <= reds()
+    accept_missing_bill(missing, user=clerk, note="closed that day")
+    assert not {"bill-state", "payment-billed"} & reds()
+    Bill.objects.filter(pk=missing.pk).update(note="")
+    assert "bill-state" in reds()
 
 
 # Messages

@@ -32,8 +32,11 @@ TRANSACTION, ENTRY = "orders_ledgertransaction", "orders_ledgerentry"
 MOVEMENT, REVIEW, COPY = "catalog_stockmovement", "catalog_review", "orders_claimedcoupon"
 DIFFERENCE = (
     "INSERT INTO orders_billdifference (channel, merchant_id, app_id, kind, is_refund, number,"
-    " payment_number, transaction_id, found_at, status, resolution, note)"
-    " VALUES ('wechat', '', '', 'not_ours', {false}, 'X', '', '', " + JUST_NOW + ", 'open', '', '')"
+    " payment_number, transaction_id, found_at, status, resolution, note,"
+    " first_approved_for)"
+    " VALUES ('wechat', '', '', 'not_ours', {false}, 'X', '', '', "
+    + JUST_NOW
+    + ", 'open', '', '', '')"
 )
 # Of each rule one way to break it.
 BREAKS = {
