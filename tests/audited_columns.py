@@ -354,4 +354,8 @@ EXCUSED: Final[dict[tuple[str, str], str]] = {
         "core_outboxmessage",
         "lane",
     ): "Any lane that there is delivers it; one that there is none of is noticed.",
+    (
+        "accounts_identity",
+        "app_id",
+    ): "Of one that has paid it is noticed; else only the platform knows it.",
 }

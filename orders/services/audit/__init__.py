@@ -12,8 +12,8 @@ from orders.services.audit import (
     coupons,
     daily,
     ledger,
+    ledger_refunds,
     orders,
-    parcels,
     payments,
     people,
     queues,
@@ -26,12 +26,12 @@ __all__ = ["RULES", "Failure", "Rule", "audit", "try_rules"]
 
 RULES = (
     *orders.RULES,
-    *parcels.RULES,
     *coupons.RULES,
     *stock.RULES,
     *payments.RULES,
     *refunds.RULES,
     *ledger.RULES,
+    *ledger_refunds.RULES,
     *bills.RULES,
     *daily.RULES,
     *queues.RULES,
