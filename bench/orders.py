@@ -194,7 +194,7 @@ def report(rounds: dict[str, list[Round]], count: int) -> None:
     say(f"against raw SQL                   {ratio:10.2f}  (must 0.45, stretch 0.65)")
     hot_ratio = medians["POST orders/, one hot pair"] / medians["POST orders/"]
     say(f"hot against spread                {hot_ratio:10.2f}  (must 0.6, stretch 0.75)")
-    broken = [rule.name for rule, failure in audit() if failure and rule.name != "product copies"]
+    broken = [rule.name for rule, failure in audit() if failure and rule.name != "product-copies"]
     # The raw orders are real rows: what they left out shows here.
     say(f"audit: {broken or 'clean'}")
 

@@ -88,7 +88,7 @@ def test_two_clerks_approve_at_once(open_shop: OpenShop, platform: SandboxProces
 
     assert {answer.status_code for answer in answers} == {200}
     assert sum('class="error"' in answer.text for answer in answers) == 1
-    until(lambda: Order.objects.get().status == "cancelled", seconds=30)
+    until(lambda: Order.objects.get().status == "cancelled", seconds=60)
     assert [row["amount_fen"] for row in platform.ledger()["refunds"]] == [3980]
     assert platform.net_fen() == 0
     assert_stock_adds_up()
