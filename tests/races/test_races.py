@@ -161,8 +161,9 @@ def open_payments(
         buyer = crowd[number % 20]
         lines = [{"sku": sku.pk, "quantity": 1}]
         order = buyer.place(f"key-{number:08d}", price_fen, lines=lines).json()["number"]
-        asked = buyer.call("POST", f"orders/{order}/pay/", {"channel": "wechat"})
-        assert asked.status_code == 200, asked.text
+        # A host that was too slow twice is left alone for half a minute.
+        path = f"orders/{order}/pay/"
+        asked = until(lambda: buyer.call("POST", path, {"channel": "wechat"}), seconds=90)
         return buyer, order, asked.json()["params"]
 
     return in_turns([partial(prepare, number) for number in range(count)])
