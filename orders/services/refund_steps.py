@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -201,11 +202,8 @@ def _held(refund: Refund) -> Iterator[Refund]:
 
     A lease as the job's own: whoever dies with it delays the refund.
     """
-    before = read_refund(refund)
     lease = timezone.now() + SEND_LEASE
-    taken = Refund.objects.filter(pk=refund.pk, due_at=before.due_at).update(
-        due_at=lease if before.due_at else None
-    )
+    due_at, taken = _take_lease(refund, lease)
     fresh = read_refund(refund)
     try:
         recently = timezone.now() - SEND_LEASE
@@ -215,9 +213,20 @@ def _held(refund: Refund) -> Iterator[Refund]:
             raise PlatformUnavailable(retry_after=int(SEND_LEASE.total_seconds()))
         yield fresh
     finally:
-        if before.due_at:
+        if due_at:
             held = Refund.objects.filter(pk=refund.pk, due_at=lease)
-            held.update(due_at=before.due_at)
+            held.update(due_at=due_at)
+
+
+@atomic
+def _take_lease(refund: Refund, lease: datetime) -> tuple[datetime | None, bool]:
+    """Return when the refund was due, and whether the job left it alone meanwhile.
+
+    Under the lock a notice, which makes it due at another time, comes before or after.
+    """
+    due_at = lock_refund(refund).due_at
+    held = Refund.objects.filter(pk=refund.pk, due_at=due_at)
+    return due_at, bool(held.update(due_at=lease if due_at else None))
 
 
 def _refuse_if_at_platform(refund: Refund) -> None:
