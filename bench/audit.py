@@ -6,6 +6,9 @@ They are placed, paid, sent, completed, cancelled, refunded in every way, and co
 through the services; their rows are then copied within the database, ids and keys moved along, so
 that every rule has as much to look at as in a shop that lived that long. Orders are placed while the
 audit runs.
+
+MariaDB's innodb_buffer_pool_size is 128 MiB unless somebody says otherwise: give it 4 GiB first, as
+a shop of that size would, and say so beside the figures.
 """
 
 import argparse
