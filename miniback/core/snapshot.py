@@ -10,6 +10,9 @@ from django.db import connection
 BEGIN = {
     "sqlite": ["PRAGMA query_only = ON", "BEGIN DEFERRED"],
     "mysql": [
+        # Of this connection only: groups of a large table stay in memory instead of a file.
+        "SET SESSION tmp_table_size = 268435456, max_heap_table_size = 268435456,"
+        " sort_buffer_size = 67108864",
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     ],

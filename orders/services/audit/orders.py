@@ -73,6 +73,8 @@ RULES = (
            UNION SELECT l.sku_code FROM orders_orderline l
            LEFT JOIN orders_order o ON o.id = l.order_id WHERE o.id IS NULL""",
     ),
+    # A window holds every row at once: it has few columns, and what is shown is looked up for what is
+    # left. It is joined by the event's id: by its order's, MariaDB would compute it order by order.
     Rule(
         "order-events",
         "An order's events lead to its status, each from where the one before ended, by allowed moves.",
@@ -83,10 +85,10 @@ RULES = (
             LEFT JOIN orders_orderevent e ON e.id = last.id
             WHERE e.id IS NULL OR e.to_status <> o.status
             UNION
-            SELECT o.number FROM orders_order o JOIN
-                (SELECT order_id, from_status, to_status, LAG(to_status)
+            SELECT shown.event_key FROM orders_orderevent shown JOIN
+                (SELECT id, from_status, to_status, LAG(to_status)
                    OVER (PARTITION BY order_id ORDER BY id) AS before_status
-                 FROM orders_orderevent WHERE kind = 'status') e ON e.order_id = o.id
+                 FROM orders_orderevent WHERE kind = 'status') e ON e.id = shown.id
             WHERE e.from_status <> COALESCE(e.before_status, '')
                OR (e.from_status <> '' AND (e.from_status, e.to_status) NOT IN ({_MOVES}))""",  # noqa: S608
     ),
@@ -146,9 +148,10 @@ RULES = (
         "order-event-order",
         "An order's events follow each other in time.",
         "A machine's clock was wrong when the event was written: see that all of them keep time.",
-        """SELECT e.event_key FROM
-             (SELECT event_key, created_at, LAG(created_at)
+        """SELECT shown.event_key FROM orders_orderevent shown JOIN
+             (SELECT id, created_at, LAG(created_at)
                 OVER (PARTITION BY order_id ORDER BY id) AS before_at FROM orders_orderevent) e
+             ON e.id = shown.id
            WHERE e.created_at > %(ahead_10_minutes)s
               OR (e.created_at < e.before_at AND SECONDS(e.created_at, e.before_at) > 60)""",
     ),
