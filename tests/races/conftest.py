@@ -133,11 +133,14 @@ class Buyer:
         self.shop, self.sandbox, self.openid, self.platform = shop, sandbox, openid, platform
         self.http = requests.Session()
         self.http.trust_env = False
-        code = sandbox.code(openid, platform=platform)
-        answer = self.call("POST", "auth/login/", {"platform": platform, "code": code})
-        assert answer.status_code == 200, answer.text
+        # While processes start, the platform may seem to hang, and is then left alone for 30 seconds.
+        answer = until(self.log_in, seconds=90)
         self.http.headers["Authorization"] = f"Bearer {answer.json()['access']}"
         self.address: int | None = None
+
+    def log_in(self) -> requests.Response:
+        code = self.sandbox.code(self.openid, platform=self.platform)
+        return self.call("POST", "auth/login/", {"platform": self.platform, "code": code})
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
         return self.http.request(
