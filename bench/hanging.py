@@ -58,9 +58,9 @@ class Hanging:
         MessageConsent.objects.create(identity=payer, template=template, count=50)
         payload = {"kind": "paid", "number": number, "refund": None, "shipment": None}
         for n in range(MESSAGES):
-            outbox.post(
-                topic=SEND_MESSAGE, event_key=f"hang:{n}", payload=payload, lane=Lane.WECHAT
-            )
+            # Named as `tell_customer` names them: the audit compares key, topic and payload.
+            key = f"{SEND_MESSAGE}:{number}:paid:{n}"
+            outbox.post(topic=SEND_MESSAGE, event_key=key, payload=payload, lane=Lane.WECHAT)
 
     def settle_one(self, wallet: str) -> float:
         """Seconds from when a payment is due, whose notice never comes, until its order is paid."""

@@ -4,10 +4,11 @@
 
 Of the notices a fifth comes twice, one in twenty never, one in fifty is wrong; one in twenty orders is
 cancelled before its money comes; one in twenty calls to the platform is answered 5xx, late, or not
-at all. Beside the shop's runner of the jobs one is stopped in the middle and continued, and one's clock is
-an hour ahead. Then one platform after another hangs, while payments of a healthy one settle. At the end
-our books and the platforms' must be equal to the fen, with no payment or refund doubled, and every late
-payment refunded once.
+at all. On MariaDB and PostgreSQL one COMMIT in two hundred is carried out and not answered. Beside the
+shop's runner of the jobs one is stopped in the middle and continued, and one's clock is an hour ahead.
+Then one platform after another hangs, while payments of a healthy one settle. At the end our books and
+the platforms' must be equal to the fen, with no payment or refund doubled, and every late payment
+refunded once.
 """
 
 import argparse
@@ -19,7 +20,8 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from bench.stage import say, stage  # first: it sets Django up
+# First: it sets Django up.
+from bench.stage import commit_proxy, count_broken_rules, end_losses, lose_commits, say, stage
 
 import requests  # isort: skip
 from django.db import connection  # isort: skip
@@ -31,7 +33,6 @@ from catalog.models import Sku
 from orders.models import LedgerEntry, Notice, Order, OrderEvent, Payment, Refund
 from tests.factories import make_product, make_sku
 from tests.races.conftest import Buyer, Shop, in_turns
-from tests.races.crowd import broken_rules
 from tests.sandbox_process import SandboxProcess, until
 
 CHANNELS = {"wechat": "wechatpay", "alipay": "alipay"}
@@ -128,7 +129,7 @@ def judge(run: Run) -> dict[str, int]:
         "fen apart from the platforms": run.sandbox.net_fen()
         - (booked.aggregate(sum=Sum("amount_fen"))["sum"] or 0),
         "fen kept beside paid orders": run.sandbox.net_fen() - kept,
-        "audit rules broken": len(broken_rules()),
+        "audit rules broken": count_broken_rules(),
     }
 
 
@@ -151,8 +152,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--hang", nargs="*", choices=list(HEALTHY), default=list(HEALTHY))
     options = parser.parse_args()
-    with stage() as (sandbox, folder):
-        shop = Shop(sandbox, folder / "server.log", jobs=True, workers=2)
+    with stage() as (sandbox, folder), commit_proxy() as proxy:
+        shop = Shop(sandbox, folder / "server.log", jobs=True, workers=2, proxy=proxy)
         run = Run(sandbox, options.seed)
         try:
             with bad_runners(shop, folder) as runners:
@@ -173,6 +174,7 @@ def perform(run: Run, shop: Shop, options: argparse.Namespace, runners: Runners)
         for n, platform in enumerate(platforms)
     ]
     crowd = in_turns([buyer.settle for buyer in in_turns(made)])
+    lose_commits(shop.proxy, options.seed)
     started = time.monotonic()
     deals = [
         partial(run.deal, number, crowd[number % len(crowd)], sku)
@@ -184,6 +186,9 @@ def perform(run: Run, shop: Shop, options: argparse.Namespace, runners: Runners)
     waited = settle(run)
     report(run, options, f"in {seconds:.0f} s; settled {waited:.1f} s later")
     say(f"  {runners.stops:6}  stops of the second runner")
+    # A runner that loses the COMMIT of its claim leaves the job for a lease of a minute: what is
+    # measured next is what a platform that hangs costs, and only that.
+    end_losses(shop.proxy)
     slow = beside_hanging(run, options, crowd, sku)
     settle(run)
     return judge(run) | runners.judge() | {"settlements too slow": slow}

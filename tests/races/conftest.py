@@ -21,19 +21,24 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 from accounts.models import Identity, User
 from tests.factories import ADDRESS, make_staff
+from tests.races.proxy import CommitProxy
 from tests.sandbox_process import ROOT, SandboxProcess, free_pair, until
 
 T = TypeVar("T")
 WORKERS, THREADS = 4, 4
 
 
-def database_url() -> str:
-    """The address of the test database, for another process."""
+def database_url(proxy: CommitProxy | None = None) -> str:
+    """The address of the test database, for another process; through ``proxy`` if there is one."""
     name = str(settings.DATABASES["default"]["NAME"])
     given = os.environ.get("DATABASE_URL", "")
     if not given or given.startswith("sqlite"):
         return f"sqlite:///{name}"
-    return urlunsplit(urlsplit(given)._replace(path=f"/{name}"))
+    url = urlsplit(given)._replace(path=f"/{name}")
+    if proxy:
+        credentials = url.netloc.rpartition("@")[0]
+        url = url._replace(netloc=f"{credentials}@127.0.0.1:{proxy.port}")
+    return urlunsplit(url)
 
 
 class Shop:
@@ -49,13 +54,15 @@ class Shop:
         settings: str = "miniback.settings",
         workers: int = WORKERS,
         threads: int = THREADS,
+        proxy: CommitProxy | None = None,
     ) -> None:
         self.port = free_pair()
         self.url = f"http://127.0.0.1:{self.port}"
-        env = {**os.environ, **sandbox.env, "PUBLIC_URL": self.url, "DATABASE_URL": database_url()}
+        env = {**os.environ, **sandbox.env, "PUBLIC_URL": self.url}
+        env |= {"DATABASE_URL": database_url(proxy)}
         env |= {"WORKERS": str(workers), "BLOCKING_THREADS": str(threads), "LOG_LEVEL": "ERROR"}
         env |= {"PYTHONWARNINGS": "ignore", "DJANGO_SETTINGS_MODULE": settings}
-        self.env, self.log = env, log.open("w")
+        self.env, self.log, self.proxy = env, log.open("w"), proxy
         self.application = application
         self.processes = [self.start_server()]
         if jobs:
@@ -101,7 +108,7 @@ class Shop:
     def is_ready(self) -> bool:
         try:
             return requests.get(f"{self.url}/readyz", timeout=2).ok
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def stop(self) -> None:
@@ -126,11 +133,14 @@ class Buyer:
         self.shop, self.sandbox, self.openid, self.platform = shop, sandbox, openid, platform
         self.http = requests.Session()
         self.http.trust_env = False
-        code = sandbox.code(openid, platform=platform)
-        answer = self.call("POST", "auth/login/", {"platform": platform, "code": code})
-        assert answer.status_code == 200, answer.text
+        # While processes start, the platform may seem to hang, and is then left alone for 30 seconds.
+        answer = until(self.log_in, seconds=90)
         self.http.headers["Authorization"] = f"Bearer {answer.json()['access']}"
         self.address: int | None = None
+
+    def log_in(self) -> requests.Response:
+        code = self.sandbox.code(self.openid, platform=self.platform)
+        return self.call("POST", "auth/login/", {"platform": self.platform, "code": code})
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
         return self.http.request(

@@ -1,10 +1,14 @@
 """A proxy before MariaDB or PostgreSQL that passes COMMIT on, waits for its answer, and hangs up."""
 
+import random
 import re
 import select
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
+
+from django.db import connection
 
 # A text of either protocol that is COMMIT and nothing else: one command byte or length before it.
 COMMIT = re.compile(rb"(?:^|[\x00-\x1f])COMMIT(?:\x00|$)", re.IGNORECASE)
@@ -14,19 +18,32 @@ READY_FOR_QUERY = b"Z\x00\x00\x00\x05"
 
 
 class CommitProxy:
-    """Listens on ``port``; the COMMIT that ``lose`` names is carried out, and its answer lost."""
+    """Listens on ``port``, before the server of this process's database.
 
-    def __init__(self, host: str, port: int, *, is_postgres: bool) -> None:
-        self.server, self.is_postgres = (host, port), is_postgres
+    A COMMIT that ``watch`` or ``lose_some`` picks is carried out, and its answer lost.
+    """
+
+    def __init__(self) -> None:
+        settings = connection.settings_dict
+        self.is_postgres = connection.vendor == "postgresql"
+        default = 5432 if self.is_postgres else 3306
+        self.server = (settings["HOST"] or "127.0.0.1", int(settings["PORT"] or default))
         self.lost = self.commits = 0
-        self._lose_at: int | None = None
+        self._is_picked: Callable[[], bool] = lambda: False
+        self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def watch(self, *, lose: int | None = None) -> None:
         """Count anew; lose the answer of the n-th COMMIT from now on, or of none."""
-        self.lost, self.commits, self._lose_at = 0, 0, lose
+        self.lost = self.commits = 0
+        self._is_picked = lambda: self.commits == lose
+
+    def lose_some(self, chance: random.Random, one_in: int) -> None:
+        """Count anew; lose the answer of each COMMIT from now on with that chance."""
+        self.lost = self.commits = 0
+        self._is_picked = lambda: chance.randrange(one_in) == 0
 
     def stop(self) -> None:
         self._listener.close()
@@ -66,11 +83,14 @@ class CommitProxy:
     def _is_lost(self, question: bytes, server: socket.socket) -> bool:
         if not COMMIT.search(question):
             return False
-        self.commits += 1
-        if self.commits != self._lose_at:
+        # Many connections at once: two must not have the same number.
+        with self._lock:
+            self.commits += 1
+            is_picked = self._is_picked()
+            self.lost += is_picked
+        if not is_picked:
             return False
         answer = server.recv(65536)
         while self.is_postgres and READY_FOR_QUERY not in answer:
             answer += server.recv(65536)
-        self.lost += 1
         return True

@@ -133,7 +133,9 @@ def test_a_promise_outlives_its_process(open_shop: OpenShop, platform: SandboxPr
 
 def test_orders_while_processes_are_killed(open_shop: OpenShop, platform: SandboxProcess) -> None:
     """F1, briefly; `make bench-kill` is the long run."""
-    result = kill_run(open_shop(jobs=True), platform, orders=60, clients=8, seed=1, every=2.0)
+    result = kill_run(
+        open_shop(jobs=True), platform, orders=60, clients=8, seed=1, every=2.0, hang=3.0
+    )
     assert not any(result.values()), result
 
 

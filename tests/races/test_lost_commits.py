@@ -35,11 +35,7 @@ def proxy(transactional_db: None) -> Iterator[CommitProxy]:
         pytest.skip("no connection to lose")
     settings = connection.settings_dict
     direct = {name: settings[name] for name in ("HOST", "PORT")}
-    is_postgres = connection.vendor == "postgresql"
-    default = 5432 if is_postgres else 3306
-    made = CommitProxy(
-        direct["HOST"] or "127.0.0.1", int(direct["PORT"] or default), is_postgres=is_postgres
-    )
+    made = CommitProxy()
     connection.close()
     settings.update(HOST="127.0.0.1", PORT=made.port)
     yield made
