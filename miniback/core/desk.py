@@ -8,13 +8,14 @@ from typing import Any, ClassVar, NamedTuple
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from miniback.core.errors import Conflict, DomainError
-from miniback.core.transactions import atomic
+from miniback.core.transactions import OutcomeUnknown, atomic
 
 # What staff gave as the reason of what they did.
 TOLD = ("reason", "decision", "note", "staff_note")
@@ -119,6 +120,8 @@ class DeskMixin:
             about["row"] = row
         form = action.form(request.POST if request.method == "POST" else None, **about)
         if request.method == "POST" and form.is_valid():
+            given = (form.cleaned_data.get(name) for name in TOLD)
+            told = ": ".join([str(action.title), *filter(None, given)])
             try:
                 # A row of its own: a model form has already written on the other.
                 untouched = self.model._default_manager.get(pk=pk)
@@ -126,9 +129,12 @@ class DeskMixin:
                 outcome = action.service(untouched, user=request.user, **form.cleaned_data)
             except DomainError as error:
                 self.message_user(request, error.reason, messages.ERROR)
+            except OutcomeUnknown:
+                # It calls a platform, and commits by itself. Whoever repeats it may find it done.
+                connection.close_if_unusable_or_obsolete()
+                self.log_change(request, row, _("Nobody knows whether it was done: %s") % told)
+                raise
             else:
-                given = (form.cleaned_data.get(name) for name in TOLD)
-                told = ": ".join([str(action.title), *filter(None, given)])
                 self.log_change(request, row, told)
                 self.message_user(request, self.done_text(outcome), messages.SUCCESS)
             return HttpResponseRedirect(back)

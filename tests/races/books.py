@@ -17,6 +17,8 @@ from miniback.core.models import JobLease
 APART: set[Any] = {Session, JobLease, SearchToken}
 # How often something was tried.
 UNCOUNTED = {"attempts"}
+# The number of a row, where a plain integer holds it.
+NUMBERS_OF_ROWS = {"open_key"}
 
 
 def books() -> Counter[str]:
@@ -68,7 +70,8 @@ def _counted(field: Any) -> Iterator[tuple[str, str, list[Any]]]:
     if isinstance(field, models.BooleanField):
         yield f"{name} true", f"SUM(CASE WHEN {column} THEN 1 ELSE 0 END)", []
         return
-    if isinstance(field, models.IntegerField) and not field.remote_field:
+    is_amount = isinstance(field, models.IntegerField) and name not in NUMBERS_OF_ROWS
+    if is_amount and not field.remote_field:
         yield f"{name} sum", f"SUM({column})", []
     if field.null:
         yield f"{name} there", f"COUNT({column})", []

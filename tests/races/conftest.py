@@ -67,7 +67,7 @@ class Shop:
         self.processes = [self.start_server()]
         if jobs:
             self.processes.append(self.start("run_jobs"))
-        until(self.is_ready, seconds=30)
+        until(self.is_ready, seconds=90)
 
     def start_server(self) -> subprocess.Popen[bytes]:
         return self.start("run_server", "--port", str(self.port), "--application", self.application)

@@ -31,13 +31,11 @@ from miniback.core.models import Task, TaskKind
 from miniback.core.tasks import prepare_task
 from miniback.platforms.contract import Login, PlatformRefund
 from orders.models import (
-    Bill,
-    BillDifference,
     Carrier,
     Coupon,
-    DifferenceKind,
     MessageKind,
     MessageTemplate,
+    Notice,
     Order,
     Payment,
     Refund,
@@ -47,7 +45,7 @@ from orders.services.cancellation import cancel_order
 from orders.services.cart import add_to_cart
 from orders.services.daily import compute_day
 from orders.services.fulfillment import confirm_receipt, ship_order
-from orders.services.notices import receive_notice
+from orders.services.notices import process_due_notices, receive_notice
 from orders.services.refund_decisions import approve_refund
 from orders.services.refunds import record_refund, send_due_refunds
 from orders.services.reviews import review_order
@@ -166,12 +164,15 @@ def asked(order: Order, kind: RefundKind = RefundKind.REFUND_ONLY) -> Refund:
 
 
 def returning() -> Refund:
-    refund = asked(shipped(), RefundKind.RETURN)
+    return approved_refund(asked(shipped(), RefundKind.RETURN))
+
+
+def approved_refund(refund: Refund) -> Refund:
     return approve_refund(refund, user=make_staff(username=f"yes-{next(serial)}"))
 
 
 def owed() -> Refund:
-    return approve_refund(asked(paid()), user=make_staff(username=f"yes-{next(serial)}"))
+    return approved_refund(asked(paid()))
 
 
 def reviewed() -> Review:
@@ -402,18 +403,6 @@ def receive(_sandbox: SandboxProcess) -> Act:
     return fill_in("orders_refund_receive", [returning().pk], is_restocked="on")
 
 
-def resolve(_sandbox: SandboxProcess) -> Act:
-    bill, _made = Bill.objects.get_or_create(
-        channel="wechat", day=timezone.localdate(),
-        defaults={"row_count": 0, "paid_fen": 0, "refunded_fen": 0, "compared_at": timezone.now()},
-    )  # fmt: skip
-    difference = BillDifference.objects.create(
-        bill=bill, kind=DifferenceKind.NOT_OURS, is_refund=False, number=f"P{next(serial)}",
-        theirs_fen=1,
-    )  # fmt: skip
-    return fill_in("orders_billdifference_resolve", [difference.pk], note="x")
-
-
 def give_coupon(_sandbox: SandboxProcess) -> Act:
     form = {"coupon": make_coupon(per_customer=5, quota=9).pk, "user": buyer().pk}
     return fill_in("orders_claimedcoupon_add", **form)
@@ -488,7 +477,14 @@ def take_notice(sandbox: SandboxProcess) -> Act:
     payment = Payment.objects.get(order=order)
     number = f"43{next(serial):026d}"
     body = notices.message(sandbox, notices.transaction(sandbox, payment, transaction_id=number))
-    return partial(receive_notice, "wechat", notices.headers(sandbox, body), body)
+
+    def take() -> None:
+        """What could not be applied at once is left to the job."""
+        receive_notice("wechat", notices.headers(sandbox, body), body)
+        Notice.objects.filter(outcome="new").update(due_at=timezone.now())
+        process_due_notices()
+
+    return take
 
 
 def late_payment(sandbox: SandboxProcess) -> Act:
@@ -498,23 +494,29 @@ def late_payment(sandbox: SandboxProcess) -> Act:
     return run_job(partial(check_payment, payment))
 
 
-def record(_sandbox: SandboxProcess) -> Act:
-    refund = owed()
-    answer = PlatformRefund(
-        number=refund.number, payment_number=refund.payment.number, platform_id="50001",
-        amount_fen=refund.amount_fen, currency="CNY", status="SUCCESS",
+def success_of(refund: Refund) -> PlatformRefund:
+    return PlatformRefund(
+        number=refund.out_refund_no or "", payment_number=refund.payment.number,
+        platform_id=f"5{next(serial):020d}", amount_fen=refund.amount_fen, currency="CNY", status="SUCCESS",
     )  # fmt: skip
-    return run_job(partial(record_refund, answer))
+
+
+def record(_sandbox: SandboxProcess) -> Act:
+    return run_job(partial(record_refund, success_of(owed())))
+
+
+def postpone_refunds() -> None:
+    """Of the situations before."""
+    later = timezone.now() + timedelta(days=1)
+    Refund.objects.exclude(due_at=None).update(due_at=later)
 
 
 def send_refund(sandbox: SandboxProcess) -> Act:
     """Runs that follow each other: one that was broken off leaves the row leased."""
-    Refund.objects.exclude(due_at=None).update(due_at=None)
+    postpone_refunds()
     payment = money_there(sandbox, unpaid())
     check_payment(payment)
-    staff = make_staff(username=f"yes-{next(serial)}")
-    refund = approve_refund(asked(payment.order), user=staff)
-    mine = Refund.objects.filter(pk=refund.pk)
+    mine = Refund.objects.filter(pk=approved_refund(asked(payment.order)).pk)
 
     def is_back() -> bool:
         mine.exclude(due_at=None).update(due_at=timezone.now())
@@ -579,7 +581,7 @@ WRITERS: list[Situation] = [
     untick, add_address, change_address, delete_address, change_profile, log_in, upload,
     keep_favourite, leave_footprint, remember_search, consent,
     ship, adjust_price, free_of_charge, move_address, write_note, call_off, approve, reject,
-    receive, resolve, give_coupon, change_stock_of_many, save_product, copy_product,
+    receive, give_coupon, change_stock_of_many, save_product, copy_product,
     answer_review, ban, hide_review, move_category, save_coupon,
     settle, take_notice, late_payment, record, send_refund, close, confirm_old, publish, total_up,
     stock_task, sheet_task, imported,
