@@ -119,15 +119,22 @@ def open_again(_sandbox: SandboxProcess) -> Act:
     return correct("open-again", row)
 
 
+def resolve_open_differences() -> None:
+    """Of `open_again`: what is open is a broken rule until staff have resolved it."""
+    staff = make_staff(username=f"boss-{next(serial)}")
+    for row in BillDifference.objects.filter(status="open"):
+        mark_foreign(row, user=staff, note="x")
+
+
 # Bills
 
 
 def missing_bill() -> Bill:
-    # Each of another day, and none of a day on which the sandbox's bill is compared.
-    day = timezone.localdate() - timedelta(days=10 + next(serial))
+    """Each of a merchant of its own."""
     return Bill.objects.create(
-        channel="wechat", merchant_id=settings.WECHATPAY_MCH_ID, app_id="", day=day,
-        row_count=0, paid_fen=0, refunded_fen=0, due_at=timezone.now(), attempts=100, last_error="x",
+        channel="wechat", merchant_id=f"19{next(serial):08d}", app_id="", row_count=0,
+        day=timezone.localdate() - timedelta(days=2), paid_fen=0, refunded_fen=0,
+        due_at=timezone.now(), attempts=100, last_error="x",
     )  # fmt: skip
 
 
@@ -167,7 +174,7 @@ def reapply(sandbox: SandboxProcess) -> Act:
 
 def failed() -> Refund:
     refund = owed()
-    later = timezone.now() + timedelta(days=1)
+    later = timezone.now() + timedelta(hours=1)
     failed = {"status": RefundStatus.FAILED, "last_error": "x", "due_at": later}
     Refund.objects.filter(pk=refund.pk).update(**failed)
     return refund

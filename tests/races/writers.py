@@ -495,6 +495,7 @@ def late_payment(sandbox: SandboxProcess) -> Act:
 
 
 def success_of(refund: Refund) -> PlatformRefund:
+    Refund.objects.filter(pk=refund.pk).update(sent_at=timezone.now())
     return PlatformRefund(
         number=refund.out_refund_no or "", payment_number=refund.payment.number,
         platform_id=f"5{next(serial):020d}", amount_fen=refund.amount_fen, currency="CNY", status="SUCCESS",
@@ -507,7 +508,7 @@ def record(_sandbox: SandboxProcess) -> Act:
 
 def postpone_refunds() -> None:
     """Of the situations before."""
-    later = timezone.now() + timedelta(days=1)
+    later = timezone.now() + timedelta(hours=1)
     Refund.objects.exclude(due_at=None).update(due_at=later)
 
 
