@@ -6,7 +6,6 @@ A million orders and two hundred thousand products; queries and median milliseco
 """
 
 import argparse
-import math
 import statistics
 import sys
 import time
@@ -22,7 +21,7 @@ from django.test.utils import CaptureQueriesContext  # isort: skip
 from django.urls import reverse  # isort: skip
 
 from accounts.models import Customer
-from bench.audit import BASE, LETTERS, double, live
+from bench.audit import copy_up_to, live
 from catalog.models import Sku, StockMovement
 from catalog.seed import seed_products
 from miniback.core.models import OutboxMessage
@@ -83,8 +82,7 @@ def main() -> int:
         for _done in seed_products(options.products):
             pass
         live(sandbox)
-        for letter in LETTERS[: math.ceil(math.log2(options.orders / BASE))]:
-            double(letter)
+        copy_up_to(options.orders)
         refresh_daily_totals()
         refresh_statistics("catalog", "orders", "accounts", "core")
         say(f"{connection.vendor}: {Order.objects.count():,} orders, {options.products:,} products")
