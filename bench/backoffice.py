@@ -17,7 +17,7 @@ from django.contrib import admin  # isort: skip
 from django.contrib.admin.models import LogEntry  # isort: skip
 from django.db import connection  # isort: skip
 from django.test import Client  # isort: skip
-from django.test.utils import CaptureQueriesContext  # isort: skip
+from django.test.utils import CaptureQueriesContext, override_settings  # isort: skip
 from django.urls import reverse  # isort: skip
 
 from accounts.models import Customer
@@ -29,6 +29,7 @@ from miniback.core.statistics import refresh_statistics
 from orders.models import LedgerTransaction, Notice, Order, Payment, Refund, Shipment
 from orders.services.daily import refresh_daily_totals
 from tests.factories import make_staff
+from tests.history import connect_settings
 
 MOST_MS, TRIES = 1000, 5
 
@@ -78,7 +79,7 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=1_000_000)
     parser.add_argument("--products", type=int, default=200_000)
     options = parser.parse_args()
-    with stage() as (sandbox, _folder):
+    with stage() as (sandbox, _folder), override_settings(**connect_settings(sandbox)):
         for _done in seed_products(options.products):
             pass
         live(sandbox)
