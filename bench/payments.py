@@ -26,12 +26,15 @@ from bench.stage import commit_proxy, count_broken_rules, end_losses, lose_commi
 import requests  # isort: skip
 from django.db import connection  # isort: skip
 from django.db.models import Sum  # isort: skip
+from django.test.utils import override_settings  # isort: skip
 
 from bench.hanging import HEALTHY, LIMIT_SECONDS, Hanging
 from bench.runners import Runners, bad_runners
 from catalog.models import Sku
-from orders.models import LedgerEntry, Notice, Order, OrderEvent, Payment, Refund
+from orders.models import BillDifference, LedgerEntry, Notice, Order, OrderEvent, Payment, Refund
+from orders.services.settlement import check_payment
 from tests.factories import make_product, make_sku
+from tests.history import connect_settings
 from tests.races.conftest import Buyer, Shop, in_turns
 from tests.sandbox_process import SandboxProcess, until
 
@@ -109,6 +112,14 @@ def settle(run: Run) -> float:
 
     until(lambda: not unsettled(), seconds=300)
     return time.monotonic() - started
+
+
+def ask_about_wrong_notices(run: Run) -> None:
+    """A wrong notice of a payment that is settled is listed, until the platform says that all is right."""
+    listed = BillDifference.objects.filter(status="open").exclude(notice=None)
+    with override_settings(**connect_settings(run.sandbox)):
+        for payment in Payment.objects.filter(number__in=listed.values("number")):
+            check_payment(payment)
 
 
 def judge(run: Run) -> dict[str, int]:
@@ -191,6 +202,7 @@ def perform(run: Run, shop: Shop, options: argparse.Namespace, runners: Runners)
     end_losses(shop.proxy)
     slow = beside_hanging(run, options, crowd, sku)
     settle(run)
+    ask_about_wrong_notices(run)
     return judge(run) | runners.judge() | {"settlements too slow": slow}
 
 

@@ -48,7 +48,7 @@ from orders.services.refund_corrections import book_external_refund, reverse_ref
 from orders.services.refund_decisions import approve_refund, refund_order
 from orders.services.refund_steps import RefundLowered, pay_out_refund, reapply_refund
 from orders.services.refunds import record_refund, send_due_refunds
-from orders.services.settlement import record_trade
+from orders.services.settlement import Mismatch, record_trade
 from orders.status import Actor, RefundKind
 from tests.factories import make_address, make_customer, make_order, make_sku, make_staff, pay
 from tests.threads import together
@@ -653,3 +653,15 @@ def test_pay_out_shows_what_is_left_before_anybody_pays(bought: Order, clerk: Us
     refund = pay_out_refund(refund, user=clerk, reference="bank 1")
     assert (refund.status, ledger()["shop_bank"]) == ("succeeded", -2980)
     assert "customer_refunds" not in ledger()
+
+
+def test_another_amount_told_after_the_payment_ends_when_the_platform_agrees(
+    bought: Order, clerk: User
+) -> None:
+    payment = payment_of(bought)
+    wrong = paid_trade(payment)._replace(amount_fen=3979)
+    with pytest.raises(Mismatch):
+        record_trade("wechat", wrong)
+    assert BillDifference.objects.get().status == "open"
+    record_trade("wechat", paid_trade(payment))
+    assert BillDifference.objects.get().status == "resolved"
