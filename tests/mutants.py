@@ -6,7 +6,9 @@ brings its mutant along.
 """
 
 import argparse
+import compileall
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -272,13 +274,16 @@ def copy_tree(to: Path) -> Path:
         if (ROOT / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, to / name)
+    # By hash: a mutant is another text, of whatever length and second.
+    by_hash = py_compile.PycInvalidationMode.CHECKED_HASH
+    compileall.compile_dir(to, quiet=1, invalidation_mode=by_hash)
     return to
 
 
 def passes(tree: Path, *tests: str) -> bool:
     """Say whether these tests pass in this tree; anything but passed or failed is a mistake."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--reuse-db"]
-    # Two texts of one length within a second would look the same to a compiled file.
+    # What a mutant compiles to is its own.
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     ended = subprocess.run(
         [*command, *tests], cwd=tree, env=env, capture_output=True, text=True, check=False
