@@ -12,7 +12,7 @@ from orders.services.audit import RULES, Failure, audit
 
 class Command(BaseCommand):
     help = (
-        "Check every rule of the books on one snapshot, read-only, while the shop runs. "
+        "Check every rule of the books, read-only, each on one snapshot, while the shop runs. "
         "Exit status 1 and the offending rows when one does not hold."
     )
 
