@@ -163,7 +163,7 @@ def test_both_sign_the_same_words(judge: AliPay, ours: AlipayClient) -> None:
     """RSA with PKCS #1 v1.5 is deterministic: equal texts give equal signatures."""
     sent: list[dict[str, str]] = []
 
-    def keep(method: str, url: str, *, body: bytes, headers: Any) -> Any:
+    def keep(method: str, url: str, *, body: bytes, **_more: Any) -> Any:
         sent.append(read(body))
         raise RuntimeError
 
