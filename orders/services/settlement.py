@@ -144,8 +144,9 @@ def apply_trade(payment_id: int, order_id: int | None, trade: Trade) -> None:
     if trade.refund_started:
         record_refund_started(payment, trade)
     if order is None or payment.status == PaymentStatus.PAID:
-        # Another amount that it told meanwhile does not hold any more.
-        forget_payment_discrepancies(payment)
+        if payment.status == PaymentStatus.PAID:
+            # Another amount that it told meanwhile does not hold any more.
+            forget_payment_discrepancies(payment)
         return
     was_voided = payment.status == PaymentStatus.VOIDED
     if was_voided and payment.is_applied and order.status != OrderStatus.CANCELLED:
