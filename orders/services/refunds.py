@@ -153,10 +153,14 @@ def _note_sending(refund: Refund) -> None:
 
 @atomic
 def _hold_known_before(refund: Refund, answer: PlatformRefund | None) -> None:
-    """Send nothing until staff have said what the platform's refund is. Its number is not ours."""
-    now = timezone.now()
     refund = lock_refund(refund)
-    if refund.status not in UNSETTLED or refund.sent_at:
+    if refund.sent_at is None:
+        _hold(refund, answer, timezone.now())
+
+
+def _hold(refund: Refund, answer: PlatformRefund | None, now: datetime) -> None:
+    """Send nothing until staff have said what the platform's refund is. Its number is not ours."""
+    if refund.status not in UNSETTLED:
         return
     if answer and answer.status == PlatformRefundStatus.CLOSED:
         _take_next_number(refund, answer, now)
@@ -216,7 +220,10 @@ def record_refund(answer: PlatformRefund) -> Refund | None:
     ours = payment_of(refund).number, refund.out_refund_no
     if ours != (answer.payment_number, answer.number):
         return None
-    if not _is_our_amount(refund, answer):
+    if refund.sent_at is None:
+        # The notice of a refund that this shop has forgotten, and made again.
+        _hold(refund, answer, now)
+    elif not _is_our_amount(refund, answer):
         _note_other_amount(refund, answer)
     elif answer.status == PlatformRefundStatus.SUCCESS:
         _record_success(refund, answer, now)

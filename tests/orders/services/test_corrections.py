@@ -320,6 +320,8 @@ def test_a_voided_payment_of_shipped_goods_is_no_loss_when_it_comes(
 
 
 def succeed(refund: Refund) -> None:
+    """It was sent, and the platform has paid it."""
+    Refund.objects.filter(pk=refund.pk, sent_at=None).update(sent_at=timezone.now())
     answer = PlatformRefund(
         refund.out_refund_no or "", refund.payment.number, "50", "SUCCESS",
         int(refund.amount_fen), "CNY",

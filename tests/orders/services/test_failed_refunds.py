@@ -321,6 +321,8 @@ def test_closed_refund_known_before_takes_the_next_number(owed: Deal) -> None:
     """A backup was restored: the platform closed the first number, and nothing was given back."""
     owed.sandbox.fault("wechatpay.refund", "closed")
     send_until(lambda refund: refund.platform_status == "CLOSED")
+    # The payment's notice, and that of the refund: neither is to come after the restore.
+    owed.sandbox.wait_for_notices(2)
     Refund.objects.update(
         sent_at=None, status="approved", platform_status="", platform_id="", last_error="",
         attempts=0, due_at=timezone.now(),

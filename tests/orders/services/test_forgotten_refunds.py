@@ -6,14 +6,15 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Staff
-from orders.models import BillDifference, Carrier, Order, Payment, Refund
+from miniback.platforms.contract import PlatformRefund
+from orders.models import BillDifference, Carrier, Order, Payment, Refund, RefundAttempt
 from orders.services import desk
 from orders.services.discrepancies import record_unknown_refund
 from orders.services.fulfillment import ship_order
 from orders.services.refund_claims import RefundUnknown
 from orders.services.refund_corrections import book_external_refund
 from orders.services.refund_steps import pay_out_refund, reapply_refund
-from orders.services.refunds import send_due_refunds
+from orders.services.refunds import record_refund, send_due_refunds
 from tests.factories import make_staff
 from tests.orders.conftest import Deal
 from tests.orders.services.test_failed_refunds import refusal, sent, the_refund
@@ -57,6 +58,37 @@ def test_a_forgotten_refund_is_met_and_not_paid_twice(owed: Deal, clerk: Staff) 
     BillDifference.objects.update(status="resolved", resolution="foreign")
     reapply_refund(refund, user=clerk)
     assert the_refund().out_refund_no == f"{owed.payment.number}R2"
+
+
+@pytest.mark.broken_books
+@pytest.mark.parametrize("fen", [1000, 3980])
+@pytest.mark.parametrize("status", ["SUCCESS", "PROCESSING", "ABNORMAL"])
+def test_notice_of_forgotten_refund_is_held_before_the_job_asks(
+    owed: Deal, clerk: Staff, status: str, fen: int
+) -> None:
+    """Its number is the one that the shop is about to send; even its amount may be the same."""
+    number = f"{owed.payment.number}R1"
+    answer = PlatformRefund(number, owed.payment.number, "50" * 10, status, fen, "CNY")
+    for _repeat in range(2):
+        record_refund(answer)
+        refund = the_refund()
+        assert (refund.status, refund.platform_status) == ("failed", "KNOWN_BEFORE")
+        assert (refund.out_refund_no, refund.due_at, refund.succeeded_at) == (None, None, None)
+    listed = BillDifference.objects.get()
+    assert (listed.kind, listed.number, listed.theirs_fen) == ("not_ours", number, fen)
+    assert balances()["customer_refunds"] == -3980
+    send_due_refunds()
+    assert sent(owed) == []
+
+
+def test_notice_of_closed_forgotten_refund_takes_the_next_number(owed: Deal) -> None:
+    number = owed.payment.number
+    record_refund(PlatformRefund(f"{number}R1", number, "50" * 10, "CLOSED", 3980, "CNY"))
+    refund, attempt = the_refund(), RefundAttempt.objects.get()
+    assert (refund.status, refund.out_refund_no) == ("approved", f"{number}R2")
+    assert (attempt.out_refund_no, attempt.platform_status) == (f"{number}R1", "CLOSED")
+    settle_refunds(owed)
+    assert (the_refund().status, owed.sandbox.net_fen()) == ("succeeded", 0)
 
 
 @pytest.mark.broken_books
