@@ -6,8 +6,9 @@ from typing import Any
 
 from orders.services.audit.rules import Rule
 
-# A day is over, and computed after it, when its total is ten minutes younger than its end.
-_OVER = "LOCAL_DAY(d.computed_at) > d.day"
+# What is posted at the last moment of a day may be committed a little after it: the job computes again
+# a total that is less than ten minutes younger than its day.
+_OVER = "LOCAL_DAY_10_MINUTES_BEFORE(d.computed_at) > d.day"
 _REBUILD = "Run manage.py rebuild_daily_totals for the day."
 
 

@@ -51,6 +51,12 @@ MACROS: Final[dict[str, dict[str, str]]] = {
         "mysql": "DATE({0} + INTERVAL 8 HOUR)",
         "postgresql": "(({0} AT TIME ZONE 'Asia/Shanghai')::date)",
     },
+    # The same of ten minutes before.
+    "LOCAL_DAY_10_MINUTES_BEFORE": {
+        "sqlite": "date({0}, '+470 minutes')",
+        "mysql": "DATE({0} + INTERVAL 470 MINUTE)",
+        "postgresql": "((({0} AT TIME ZONE 'Asia/Shanghai') - INTERVAL '10 minutes')::date)",
+    },
     # From the first moment to the second.
     "SECONDS": {
         "sqlite": "((julianday({1}) - julianday({0})) * 86400.0)",

@@ -1,6 +1,7 @@
 """The command `audit`: clean on a shop that lived, and it says what is wrong and what to do."""
 
 import json
+from datetime import datetime, time, timedelta
 from io import StringIO
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from catalog.models import Sku
-from orders.models import LedgerEntry
+from orders.models import DailyTotal, LedgerEntry
 from orders.services.audit import RULES, audit
 from tests.factories import make_order
 from tests.orders.conftest import Deal, place
@@ -51,6 +53,26 @@ def test_a_day_at_the_platform_is_clean(deal: Deal) -> None:
 
 def test_an_empty_shop_is_clean(transactional_db: None) -> None:
     assert run()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("computed", "expected"),
+    [
+        (timedelta(seconds=1), set()),
+        (timedelta(minutes=9, seconds=59), set()),
+        (timedelta(minutes=10), {"daily-total"}),
+    ],
+)
+def test_a_total_is_compared_once_the_last_sales_of_its_day_are_there(
+    transactional_db: None, computed: timedelta, expected: set[str]
+) -> None:
+    """A sale of the last moment may be committed after midnight; the job computes such a day again."""
+    today = timezone.localdate()
+    midnight = timezone.make_aware(datetime.combine(today, time()))
+    DailyTotal.objects.create(
+        day=today - timedelta(days=1), sale_fen=100, hours=[0] * 24, computed_at=midnight + computed
+    )
+    assert {rule.name for rule, failure in audit() if failure} == expected
 
 
 @pytest.mark.broken_books
