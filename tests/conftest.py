@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.cache import cache
+from django.core.management.commands import flush
 from django.test import Client
 
 from accounts.models import User
@@ -17,6 +18,7 @@ from miniback.core import clock
 from miniback.platforms import http
 from orders.models import Order
 from tests.factories import make_access, make_address, make_customer, make_order, make_sku
+from tests.flushing import sql_flush_written
 from tests.sandbox_process import SandboxProcess
 
 
@@ -55,6 +57,14 @@ class Api:
         """Each with a key of its own, unless told."""
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         return self.call("POST", f"orders/{number}/refunds/", body, **headers)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flush_what_was_written() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "sql_flush", sql_flush_written)
+        patch.setattr(flush, "emit_post_migrate_signal", lambda *args: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
