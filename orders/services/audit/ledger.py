@@ -56,7 +56,7 @@ RULES = (
         "A ledger transaction has at least two entries that sum to zero, and no entry is without one.",
         _LOOK,
         """SELECT CONCAT('transaction ', s.id) FROM
-             (SELECT transaction_id + 0 AS id, SUM(amount_fen) AS fen, COUNT(*) AS entry_count
+             (SELECT MANY_GROUPS() transaction_id + 0 AS id, SUM(amount_fen) AS fen, COUNT(*) AS entry_count
               FROM orders_ledgerentry GROUP BY transaction_id + 0) s
            LEFT JOIN orders_ledgertransaction t ON t.id = s.id
            WHERE s.fen <> 0 OR s.entry_count < 2 OR t.id IS NULL

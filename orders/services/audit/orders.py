@@ -80,7 +80,7 @@ RULES = (
         "An order's events lead to its status, each from where the one before ended, by allowed moves.",
         "The last event tells the true status. Compare payments, parcels and refunds before changing it.",
         f"""SELECT o.number FROM orders_order o
-            LEFT JOIN (SELECT order_id, MAX(id) AS id FROM orders_orderevent
+            LEFT JOIN (SELECT MANY_GROUPS() order_id, MAX(id) AS id FROM orders_orderevent
                        WHERE kind = 'status' GROUP BY order_id) last ON last.order_id = o.id
             LEFT JOIN orders_orderevent e ON e.id = last.id
             WHERE e.id IS NULL OR e.to_status <> o.status
@@ -107,7 +107,7 @@ RULES = (
         "order-event-actors",
         "An order is placed by its customer, and moved by whoever may.",
         "An order whose first event names another customer has changed hands: write that customer back.",
-        f"""SELECT e.event_key FROM orders_orderevent e JOIN orders_order o ON o.id = e.order_id
+        f"""SELECT e.event_key FROM orders_orderevent e LEFT JOIN orders_order o ON o.id = e.order_id
             LEFT JOIN accounts_user u ON u.id = e.user_id
             WHERE (e.kind = 'status' AND e.from_status = ''
                    AND (e.actor <> 'customer' OR e.user_id IS NULL))
@@ -123,7 +123,7 @@ RULES = (
         "order-moments",
         "An order was placed, paid, shipped, completed and cancelled when its events say so.",
         "The event tells the true moment.",
-        f"""SELECT o.number FROM orders_orderevent e JOIN orders_order o ON o.id = e.order_id
+        f"""SELECT o.number FROM orders_orderevent e LEFT JOIN orders_order o ON o.id = e.order_id
             WHERE e.kind = 'status' AND (
                   (e.to_status = 'pending_payment' AND DIFFER(e.created_at, o.placed_at))
                OR (e.to_status = 'paid' AND DIFFER(e.created_at, o.paid_at))
@@ -183,7 +183,7 @@ RULES = (
         "Staff's note and flag stand in the order's book.",
         "Write the note of the last event.",
         """SELECT o.number FROM orders_order o
-           LEFT JOIN (SELECT order_id, MAX(id) AS id FROM orders_orderevent
+           LEFT JOIN (SELECT MANY_GROUPS() order_id, MAX(id) AS id FROM orders_orderevent
                       WHERE kind = 'note' GROUP BY order_id) last ON last.order_id = o.id
            LEFT JOIN orders_orderevent e ON e.id = last.id
            WHERE (e.id IS NULL AND (o.staff_note <> '' OR o.is_flagged))
@@ -214,7 +214,7 @@ RULES = (
         "line-shipped",
         "A line's shipped pieces are those in its parcels, and an order is as shipped as its lines.",
         "Count the parcels' lines; the line's own figure is a copy of them.",
-        """SELECT o.number FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id
+        """SELECT o.number FROM orders_orderline l LEFT JOIN orders_order o ON o.id = l.order_id
            LEFT JOIN (SELECT line_id, SUM(quantity) AS pieces FROM orders_shipmentline
                       GROUP BY line_id) x ON x.line_id = l.id
            WHERE COALESCE(x.pieces, 0) <> l.shipped_quantity

@@ -54,7 +54,7 @@ RULES = (
         "line-claims",
         "A line's refunded pieces and money are those of its refunds that count.",
         "Sum the order's refunds that were neither rejected nor withdrawn, and write that.",
-        f"""SELECT o.number FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id
+        f"""SELECT o.number FROM orders_orderline l LEFT JOIN orders_order o ON o.id = l.order_id
             LEFT JOIN (SELECT y.line_id, SUM(y.quantity) AS pieces, SUM(y.claimed_fen) AS fen
                        FROM orders_refundline y JOIN orders_refund s ON s.id = y.refund_id
                        WHERE s.status NOT IN {_CLAIMING} GROUP BY y.line_id) c ON c.line_id = l.id

@@ -57,6 +57,8 @@ MACROS: Final[dict[str, dict[str, str]]] = {
         "mysql": "DATE({0} + INTERVAL 470 MINUTE)",
         "postgresql": "((({0} AT TIME ZONE 'Asia/Shanghai') - INTERVAL '10 minutes')::date)",
     },
+    # Of millions of groups: MariaDB is to sort, not to look each of them up in a temporary table.
+    "MANY_GROUPS": {"sqlite": "", "mysql": "SQL_BIG_RESULT", "postgresql": ""},
     # From the first moment to the second.
     "SECONDS": {
         "sqlite": "((julianday({1}) - julianday({0})) * 86400.0)",

@@ -9,8 +9,11 @@ RULES = (
         "stock-sum",
         "A SKU's stock is the sum of its movements.",
         "Count the shelf, then adjust the stock on the SKU's page so that both agree.",
-        """SELECT s.code FROM catalog_sku s LEFT JOIN catalog_stockmovement m ON m.sku_id = s.id
-           GROUP BY s.id, s.code, s.stock HAVING COALESCE(SUM(m.delta), 0) <> s.stock""",
+        # "+ 0": by the index on the SKU MariaDB would look up every movement one by one.
+        """SELECT s.code FROM catalog_sku s
+           LEFT JOIN (SELECT sku_id + 0 AS sku_id, SUM(delta) AS delta
+                      FROM catalog_stockmovement GROUP BY sku_id + 0) m ON m.sku_id = s.id
+           WHERE COALESCE(m.delta, 0) <> s.stock""",
     ),
     Rule(
         "stock-not-negative",
@@ -37,7 +40,7 @@ RULES = (
         "released-lines",
         "A line's released pieces are those of its agreed refunds before shipment.",
         "Compare the order's refunds; a piece that is not to be shipped was refunded or called off.",
-        f"""SELECT o.number FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id
+        f"""SELECT o.number FROM orders_orderline l LEFT JOIN orders_order o ON o.id = l.order_id
             LEFT JOIN (SELECT x.line_id, SUM(x.quantity) AS pieces FROM orders_refundline x
                        JOIN orders_refund r ON r.id = x.refund_id
                        WHERE r.status IN {_AGREED} AND NOT r.is_shipped
